@@ -40,7 +40,6 @@ impl std::fmt::Display for Format {
 
 /// One job of a flow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Job {
     /// Unique in its flow.
     pub name: String,
@@ -57,7 +56,6 @@ pub struct Job {
 
 /// One flow, apart from its format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Flow {
     /// Its id in the project.
     pub name: FlowName,
