@@ -1,0 +1,128 @@
+# shellcheck shell=bash
+# The subcommands people type.
+
+# Reads options into STATE, PORT, LISTEN, PLUGINS; what is left stands in REST.
+read_options() {
+    STATE='' PORT='' LISTEN=127.0.0.1 PLUGINS=''
+    while (($#)); do
+        case $1 in
+            --state | --port | --listen | --plugins) (($# > 1)) || die "$1 needs a value" 64 ;;&
+            --state) STATE=$2 && shift ;;
+            --port) PORT=$2 && shift ;;
+            --listen) LISTEN=$2 && shift ;;
+            --plugins) PLUGINS=${PLUGINS:+$PLUGINS,}$2 && shift ;;
+            --management) PLUGINS=${PLUGINS:+$PLUGINS,}rabbitmq_management ;;
+            --) shift && break ;;
+            -*) die "there is no option \"$1\"" 64 ;;
+            *) break ;;
+        esac
+        shift
+    done
+    REST=("$@")
+    [[ -z $PORT || $PORT =~ ^[0-9]{1,5}$ ]] || die "--port is \"$PORT\"; it must be a number" 64
+    [[ $PLUGINS =~ ^[a-z0-9_,]*$ ]] || die "--plugins is \"$PLUGINS\"; it must be names with commas between" 64
+    [[ $LISTEN =~ ^[0-9.]+$ ]] || die "--listen is \"$LISTEN\"; it must be an IPv4 address" 64
+    STATE=${STATE:-$(repository_root)/.flowlift/broker}
+}
+
+# The state folder of a broker that was started before, and its settings.
+read_state() {
+    read_options "$@"
+    [[ -d $STATE ]] && STATE=$(cd "$STATE" && pwd -P)
+    read_settings
+}
+
+prepare_broker() {
+    find_broker
+    case $KIND in
+        tree) make_tree ;;
+        docker) fetch_image ;;
+    esac
+}
+
+do_fetch() {
+    prepare_broker
+    say "Ready: $KIND."
+}
+
+do_start() {
+    local begun
+    begun=$(now_ms)
+    read_options "$@"
+    mkdir -p "$STATE"
+    STATE=$(cd "$STATE" && pwd -P)
+    if ! supervisor_lives; then
+        if [[ -f $STATE/settings ]]; then
+            merge_settings
+        else
+            SLOT=''
+        fi
+        prepare_broker
+        LIFE=kept
+        start_supervisor
+    fi
+    ask up
+    read_settings
+    say "RabbitMQ is up at $(node_url) ($((($(now_ms) - begun + 50) / 100))00 ms)."
+}
+
+# A second start keeps the port and what was asked the first time, as long as nothing else is asked now.
+merge_settings() {
+    local port=$PORT listen=$LISTEN plugins=$PLUGINS
+    read_settings
+    PORT=${port:-$PORT} PLUGINS=${plugins:-$PLUGINS}
+    [[ $listen == 127.0.0.1 ]] || LISTEN=$listen
+}
+
+do_stop() {
+    read_options "$@"
+    [[ -f $STATE/settings ]] || return 0
+    read_state "$@"
+    supervisor_lives || return 0
+    if [[ $LIFE == run ]]; then ask down; else ask quit; fi
+}
+
+do_url() {
+    read_state "$@"
+    printf '%s\n' "$(node_url)"
+}
+
+do_status() {
+    read_state "$@"
+    if ! supervisor_lives || node_is_gone; then
+        say "No broker is running in $STATE."
+        return 3
+    fi
+    printf 'url=%s\nstate=%s\nkind=%s\nplugins=%s\npid=%s\n' "$(node_url)" "$STATE" "$KIND" "$PLUGINS" "$(node_pid)"
+}
+
+do_restart() {
+    read_state "$@"
+    ask down
+    ask up
+}
+
+do_kill() { signal_node KILL "$@" && wait_until 10 node_is_gone; }
+do_pause() { signal_node STOP "$@"; }
+do_resume() { signal_node CONT "$@"; }
+
+signal_node() {
+    local signal=$1 pid
+    shift
+    read_state "$@"
+    pid=$(node_pid) || die "no broker is running in $STATE" 69
+    kill -"$signal" "$pid"
+}
+
+do_ctl() {
+    read_state "$@"
+    ((${#REST[@]})) || die "ctl needs the words for rabbitmqctl, for example: ctl -- list_queues" 64
+    case ${REST[0]} in
+        rabbitmq-*) run_tool "${REST[@]}" ;;
+        *) run_tool rabbitmqctl "${REST[@]}" ;;
+    esac
+}
+
+do_run() {
+    die "soon"
+}
