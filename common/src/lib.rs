@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The words all Flowlift programs share.
+//!
+//! Pure: [`order`], [`change`], [`envelope`], [`topology`], [`ledger`], [`ranges`], [`fold`], [`backoff`]. Shell: [`amqp`] (the only
+//! place that opens connections to RabbitMQ), [`config`], [`telemetry`], [`shutdown`].
+
+pub mod backoff;
+pub mod change;
+pub mod envelope;
+pub mod fold;
+pub mod ledger;
+pub mod order;
+pub mod ranges;
+pub mod topology;
+
+pub use change::{Act, Body, Change, Content, Pattern, Schedule, Unit, Upsert};
+pub use envelope::Envelope;
+pub use order::{Order, RunId};
