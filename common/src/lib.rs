@@ -3,6 +3,7 @@
 //! Pure: [`order`], [`change`], [`envelope`], [`topology`], [`ledger`], [`ranges`], [`fold`], [`backoff`]. Shell: [`amqp`] (the only
 //! place that opens connections to RabbitMQ), [`config`], [`telemetry`], [`shutdown`].
 
+pub mod amqp;
 pub mod backoff;
 pub mod change;
 pub mod envelope;

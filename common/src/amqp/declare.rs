@@ -1,0 +1,122 @@
+//! Declares the topology. Both programs do, so neither has to be started first.
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, ErrorKind, ExchangeKind};
+
+use super::{AmqpError, Link};
+use crate::topology::{self, Argument, Queue, Retention};
+
+/// How many declarations are under way on one channel; more brings nothing on a small broker.
+const AT_ONCE: usize = 64;
+
+/// Declares all queues, streams and the exchange of a topology with `shards` shards.
+///
+/// # Errors
+/// [`AmqpError::Arguments`] where one stands there with other arguments; [`AmqpError::TooOld`] where the broker does not
+/// know what 4.0 knows; [`AmqpError::Access`] without the right to configure; [`AmqpError::Lost`].
+pub async fn declare(link: &Link, shards: u16, retention: &Retention) -> Result<(), AmqpError> {
+    let queues = topology::queues(shards, retention);
+    let mut waiting = queues.iter();
+    let channel = link.channel().await?;
+    let mut under_way = FuturesUnordered::new();
+    for queue in waiting.by_ref().take(AT_ONCE) {
+        under_way.push(one(&channel, queue, link));
+    }
+    while let Some(done) = under_way.next().await {
+        done?;
+        if let Some(queue) = waiting.next() {
+            under_way.push(one(&channel, queue, link));
+        }
+    }
+    drop(under_way);
+    let options = ExchangeDeclareOptions {
+        durable: true,
+        ..Default::default()
+    };
+    channel
+        .exchange_declare(
+            topology::HELLO.into(),
+            ExchangeKind::Fanout,
+            options,
+            FieldTable::default(),
+        )
+        .await?;
+    channel.close(200, "done".into()).await?;
+    Ok(())
+}
+
+async fn one(channel: &Channel, queue: &Queue, link: &Link) -> Result<(), AmqpError> {
+    let options = QueueDeclareOptions {
+        durable: true,
+        ..Default::default()
+    };
+    match channel
+        .queue_declare(queue.name.as_str().into(), options, table(queue))
+        .await
+    {
+        Ok(_) => Ok(()),
+        Err(error) => Err(judge(&error, queue, link)),
+    }
+}
+
+fn judge(error: &lapin::Error, queue: &Queue, link: &Link) -> AmqpError {
+    let ErrorKind::ProtocolError(amqp) = error.kind() else {
+        return AmqpError::Lost(error.to_string());
+    };
+    let reason = amqp.get_message().to_string();
+    match amqp.get_id() {
+        403 => AmqpError::Access {
+            broker: link.broker().to_owned(),
+            reason,
+        },
+        // an inequivalent argument is named with the queue it belongs to, whichever declaration hears of it
+        406 if reason.contains("inequivalent") => AmqpError::Arguments {
+            queue: named(&reason).unwrap_or_else(|| queue.name.clone()),
+            reason,
+        },
+        406 => AmqpError::TooOld {
+            broker: link.broker().to_owned(),
+            version: format!("older than 4.0 ({reason})"),
+        },
+        _ => AmqpError::Lost(reason),
+    }
+}
+
+/// The queue in `... for queue 'x' in vhost ...`.
+fn named(reason: &str) -> Option<String> {
+    let (_, rest) = reason.split_once("queue '")?;
+    rest.split_once('\'').map(|(name, _)| name.to_owned())
+}
+
+/// A queue's arguments as AMQP writes them.
+#[must_use]
+pub fn table(queue: &Queue) -> FieldTable {
+    let mut table = FieldTable::default();
+    table.insert(
+        "x-queue-type".into(),
+        AMQPValue::LongString(queue.kind.as_str().into()),
+    );
+    for (name, value) in &queue.arguments {
+        let value = match value {
+            Argument::Number(number) => AMQPValue::LongLongInt(*number),
+            Argument::Text(text) => AMQPValue::LongString(text.as_str().into()),
+            Argument::Flag(flag) => AMQPValue::Boolean(*flag),
+        };
+        table.insert((*name).into(), value);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_is_read_from_the_brokers_words() {
+        let reason =
+            "PRECONDITION_FAILED - inequivalent arg 'x-max-age' for queue 'flowlift.runs' in vhost '/'";
+        assert_eq!(named(reason).as_deref(), Some("flowlift.runs"));
+    }
+}

@@ -1,0 +1,213 @@
+//! One connection to RabbitMQ, and what can be wrong with it.
+
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
+
+use super::probe;
+use crate::topology::Disagreement;
+
+/// The oldest RabbitMQ whose quorum queues honour consumer priorities with a single active consumer.
+const OLDEST: (u32, u32) = (4, 0);
+
+/// Why RabbitMQ cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AmqpError {
+    /// The address is not one.
+    #[error("{text:?} is not an AMQP address, expected amqp://user:password@host:port/vhost ({reason})")]
+    BadUrl {
+        /// The address without its password.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody answers there.
+    #[error("RabbitMQ at {broker} cannot be reached: {reason}")]
+    Unreachable {
+        /// host:port/vhost.
+        broker: String,
+        /// The system's words.
+        reason: String,
+    },
+    /// User, password, virtual host or rights are refused.
+    #[error("RabbitMQ at {broker} refuses access: {reason}")]
+    Access {
+        /// host:port/vhost.
+        broker: String,
+        /// The broker's words.
+        reason: String,
+    },
+    /// An old broker.
+    #[error(
+        "RabbitMQ at {broker} is version {version}, 4.0 or newer is needed: older ones ignore consumer priorities"
+    )]
+    TooOld {
+        /// host:port/vhost.
+        broker: String,
+        /// Its version.
+        version: String,
+    },
+    /// This vhost was set up differently.
+    #[error(transparent)]
+    Disagreement(#[from] Disagreement),
+    /// A queue stands there with other arguments.
+    #[error("queue {queue} stands in this vhost with other arguments: {reason}")]
+    Arguments {
+        /// The queue.
+        queue: String,
+        /// The broker's words.
+        reason: String,
+    },
+    /// The broker took a message and could not place it.
+    #[error("RabbitMQ did not take a message for {queue}: {reason}")]
+    NotTaken {
+        /// Where it was to go.
+        queue: String,
+        /// Why.
+        reason: String,
+    },
+    /// The connection or a channel ended; connect anew.
+    #[error("the connection to RabbitMQ was lost: {0}")]
+    Lost(String),
+}
+
+impl AmqpError {
+    /// Whether trying again later can help without anybody doing anything.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Lost(_))
+    }
+
+    /// The exit code that cli.md gives this.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Unreachable { .. } | Self::Lost(_) | Self::NotTaken { .. } => 69,
+            Self::Access { .. } => 77,
+            Self::BadUrl { .. } | Self::TooOld { .. } | Self::Disagreement(_) | Self::Arguments { .. } => 78,
+        }
+    }
+}
+
+impl From<lapin::Error> for AmqpError {
+    fn from(error: lapin::Error) -> Self {
+        Self::Lost(error.to_string())
+    }
+}
+
+/// One connection.
+pub struct Link {
+    connection: Connection,
+    broker: String,
+}
+
+impl Link {
+    /// Connects under a name that RabbitMQ's pages show.
+    ///
+    /// # Errors
+    /// [`AmqpError::BadUrl`], [`AmqpError::Unreachable`], [`AmqpError::Access`], [`AmqpError::TooOld`].
+    pub async fn connect(url: &str, name: &str) -> Result<Self, AmqpError> {
+        let uri: AMQPUri = url.parse().map_err(|reason: String| AmqpError::BadUrl {
+            text: without_secret(url),
+            reason,
+        })?;
+        let broker = label(&uri);
+        if let Some(version) = probe::version(&uri, &broker).await?
+            && probe::parse(&version).is_some_and(|found| found < OLDEST)
+        {
+            return Err(AmqpError::TooOld { broker, version });
+        }
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let connection = Connection::connect_uri(uri, properties)
+            .await
+            .map_err(|error| connecting(error, &broker))?;
+        Ok(Self { connection, broker })
+    }
+
+    /// Opens a channel.
+    pub async fn channel(&self) -> Result<Channel, AmqpError> {
+        Ok(self.connection.create_channel().await?)
+    }
+
+    /// The connection itself, for its events and its state.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// host:port/vhost.
+    #[must_use]
+    pub fn broker(&self) -> &str {
+        &self.broker
+    }
+
+    /// The heartbeat both sides agreed on.
+    #[must_use]
+    pub fn heartbeat(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(u64::from(self.connection.configuration().heartbeat()))
+    }
+
+    /// Closes in order. A consumer that leaves with messages held drops the link instead: an orderly close would hand
+    /// them to the next holder while an upload may still be under way.
+    pub async fn close(self) {
+        if let Err(error) = self.connection.close(200, "done".into()).await {
+            tracing::debug!(%error, "the connection was gone before it was closed");
+        }
+    }
+}
+
+fn connecting(error: lapin::Error, broker: &str) -> AmqpError {
+    let broker = broker.to_owned();
+    let reason = match error.kind() {
+        ErrorKind::ProtocolError(amqp) => amqp.get_message().to_string(),
+        _ => error.to_string(),
+    };
+    match error.kind() {
+        ErrorKind::ProtocolError(_) | ErrorKind::AuthProviderError(_) => AmqpError::Access { broker, reason },
+        _ => AmqpError::Unreachable { broker, reason },
+    }
+}
+
+fn label(uri: &AMQPUri) -> String {
+    let vhost = if uri.vhost == "/" {
+        "/".to_owned()
+    } else {
+        format!("/{}", uri.vhost)
+    };
+    format!("{}:{}{vhost}", uri.authority.host, uri.authority.port)
+}
+
+/// The broker of an address for people: host:port/vhost, without user and password; the text itself where it is none.
+#[must_use]
+pub fn broker_label(url: &str) -> String {
+    url.parse::<AMQPUri>()
+        .map_or_else(|_| without_secret(url), |uri| label(&uri))
+}
+
+/// Takes whatever stands before the last `@` away: it may hold a password.
+fn without_secret(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        (None, Some((_, host))) => format!("…@{host}"),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_reaches_a_label_or_an_error() {
+        assert_eq!(broker_label("amqp://me:s3cret@rabbit:5673/%2f"), "rabbit:5673/");
+        assert_eq!(
+            broker_label("amqps://me:s3cret@rabbit/night"),
+            "rabbit:5671/night"
+        );
+        assert_eq!(broker_label("http//me:s3cret@rabbit"), "…@rabbit");
+        let error = AmqpError::BadUrl {
+            text: without_secret("amqp://a:s3cret@b:port"),
+            reason: "x".into(),
+        };
+        assert!(!error.to_string().contains("s3cret"));
+    }
+}

@@ -1,0 +1,21 @@
+//! The thin shell around lapin: connections, declarations, confirmed publishing, reading streams.
+//!
+//! lapin's own recovery stays off: it leaves consumers hanging without a word when its tries are used up and brings back
+//! consumers nobody reads. Whoever holds a [`Link`] drops everything on the first error and connects anew.
+
+mod declare;
+mod link;
+mod probe;
+mod publisher;
+mod record;
+mod run;
+mod send;
+mod stream;
+
+pub use declare::{declare, table};
+pub use link::{AmqpError, Link, broker_label};
+pub use publisher::{Notice, Outgoing, Publisher};
+pub use record::{Needs, agree};
+pub use run::OpenRun;
+pub use send::{Headers, Sender, properties};
+pub use stream::{Read, Start, StreamReader};

@@ -1,0 +1,217 @@
+//! Publishes many messages with a window of confirms and goes on by itself when the broker was gone.
+//!
+//! A message counts as queued when a queue has confirmed it. What was sent and not confirmed when a connection broke is sent
+//! again; it may then be there twice, which the order of changes makes harmless.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use lapin::PublisherConfirm;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel};
+use tokio_util::sync::CancellationToken;
+
+use super::{AmqpError, Link, send};
+use crate::backoff::Backoff;
+
+/// Messages sent and not yet confirmed. Wider brings little (measured), narrower costs rate.
+const WINDOW: usize = 500;
+/// Bytes sent and not yet confirmed; bounds the producer's memory with large units.
+const WINDOW_BYTES: usize = 32 * 1024 * 1024;
+/// After this long without a confirm the broker is said to be blocked; publishing goes on waiting.
+const BLOCKED_AFTER: Duration = Duration::from_secs(10);
+/// The delays between tries to connect anew.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// A message on its way.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The queue.
+    pub queue: String,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The properties.
+    pub properties: BasicProperties,
+    /// What the caller wants to hear when it is confirmed.
+    pub tag: u64,
+}
+
+/// What a publisher tells while it works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The broker has the message with this tag.
+    Confirmed(u64),
+    /// The connection is lost; it tries again.
+    Lost(String),
+    /// It is connected again and has sent the unconfirmed messages once more.
+    Back,
+    /// No confirm for a while: the broker has an alarm (memory, disk) or is very slow.
+    Blocked,
+}
+
+/// A window of confirms over a connection that is renewed when it breaks.
+pub struct Publisher<F: FnMut(Notice)> {
+    url: String,
+    name: String,
+    link: Link,
+    channel: Channel,
+    window: VecDeque<(Outgoing, PublisherConfirm)>,
+    bytes: usize,
+    stop: CancellationToken,
+    notice: F,
+}
+
+impl<F: FnMut(Notice)> Publisher<F> {
+    /// Connects. `stop` ends waiting for a broker that is gone.
+    pub async fn open(url: &str, name: &str, stop: CancellationToken, notice: F) -> Result<Self, AmqpError> {
+        let link = Link::connect(url, name).await?;
+        let channel = confirmed(&link).await?;
+        let (url, name) = (url.to_owned(), name.to_owned());
+        Ok(Self {
+            url,
+            name,
+            link,
+            channel,
+            window: VecDeque::new(),
+            bytes: 0,
+            stop,
+            notice,
+        })
+    }
+
+    /// The connection in use, for what else has to be written on it.
+    #[must_use]
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Sends a message as soon as the window has room.
+    ///
+    /// # Errors
+    /// [`AmqpError::NotTaken`] when a queue refuses an earlier message; [`AmqpError::Lost`] only when stopped meanwhile.
+    pub async fn send(&mut self, message: Outgoing) -> Result<(), AmqpError> {
+        while self.window.len() >= WINDOW
+            || (self.bytes + message.body.len() > WINDOW_BYTES && !self.window.is_empty())
+        {
+            self.confirm_one().await?;
+        }
+        self.transmit(message).await
+    }
+
+    /// Waits until everything sent is confirmed.
+    pub async fn flush(&mut self) -> Result<(), AmqpError> {
+        while !self.window.is_empty() {
+            self.confirm_one().await?;
+        }
+        Ok(())
+    }
+
+    /// Runs something on the connection, on a new one as often as it breaks.
+    pub async fn with_link<T>(
+        &mut self,
+        action: impl AsyncFn(&Link) -> Result<T, AmqpError>,
+    ) -> Result<T, AmqpError> {
+        loop {
+            match action(&self.link).await {
+                Err(AmqpError::Lost(reason)) => self.reconnect(reason).await?,
+                other => return other,
+            }
+        }
+    }
+
+    /// Closes the connection; unconfirmed messages are given up.
+    pub async fn close(self) {
+        self.link.close().await;
+    }
+
+    async fn transmit(&mut self, message: Outgoing) -> Result<(), AmqpError> {
+        loop {
+            match publish(&self.channel, &message).await {
+                Ok(confirm) => {
+                    self.bytes += message.body.len();
+                    self.window.push_back((message, confirm));
+                    return Ok(());
+                }
+                Err(error) => self.reconnect(error.to_string()).await?,
+            }
+        }
+    }
+
+    async fn confirm_one(&mut self) -> Result<(), AmqpError> {
+        let Some((_, confirm)) = self.window.front_mut() else {
+            return Ok(());
+        };
+        let confirmed = loop {
+            tokio::select! {
+                confirmed = &mut *confirm => break confirmed,
+                () = tokio::time::sleep(BLOCKED_AFTER) => (self.notice)(Notice::Blocked),
+                () = self.stop.cancelled() => return Err(AmqpError::Lost("interrupted".into())),
+            }
+        };
+        match confirmed {
+            Ok(confirmation) => {
+                if let Some((message, _)) = self.window.pop_front() {
+                    self.bytes -= message.body.len();
+                    send::judge(confirmation, &message.queue)?;
+                    (self.notice)(Notice::Confirmed(message.tag));
+                }
+                Ok(())
+            }
+            Err(error) => self.reconnect(error.to_string()).await,
+        }
+    }
+
+    /// Connects anew and sends the unconfirmed messages again, in their order.
+    async fn reconnect(&mut self, reason: String) -> Result<(), AmqpError> {
+        (self.notice)(Notice::Lost(reason));
+        let backoff = Backoff::new(RECONNECT.0, RECONNECT.1);
+        for attempt in 0.. {
+            tokio::select! {
+                () = tokio::time::sleep(backoff.delay(attempt, rand::random())) => {}
+                () = self.stop.cancelled() => return Err(AmqpError::Lost("interrupted".into())),
+            }
+            match self.resume().await {
+                Ok(()) => break,
+                Err(error) if error.is_transient() => {
+                    tracing::debug!(%error, attempt, "RabbitMQ is still gone")
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        (self.notice)(Notice::Back);
+        Ok(())
+    }
+
+    async fn resume(&mut self) -> Result<(), AmqpError> {
+        let link = Link::connect(&self.url, &self.name).await?;
+        let channel = confirmed(&link).await?;
+        for (message, confirm) in &mut self.window {
+            *confirm = publish(&channel, message).await?;
+        }
+        (self.link, self.channel) = (link, channel);
+        Ok(())
+    }
+}
+
+async fn confirmed(link: &Link) -> Result<Channel, AmqpError> {
+    let channel = link.channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok(channel)
+}
+
+async fn publish(channel: &Channel, message: &Outgoing) -> Result<PublisherConfirm, AmqpError> {
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..Default::default()
+    };
+    let properties = message.properties.clone();
+    Ok(channel
+        .basic_publish(
+            "".into(),
+            message.queue.as_str().into(),
+            options,
+            &message.body,
+            properties,
+        )
+        .await?)
+}

@@ -1,0 +1,100 @@
+//! Compares this program's settings with the topology record of the vhost, and writes what it does not say yet.
+//!
+//! The record lives in a stream, so that everybody reads it without taking it away; the first word on a matter counts, so
+//! two programs that start at once agree without a lock.
+
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
+use uuid::Uuid;
+
+use super::{AmqpError, Link, Sender, Start, StreamReader};
+use crate::envelope::VERSION;
+use crate::ledger;
+use crate::topology::{self, PREFETCH, RECORD, Record};
+
+/// What a program knows and needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Needs<'a> {
+    /// K as set here.
+    pub shards: u16,
+    /// The Azkaban, where the program was told one.
+    pub azkaban: Option<&'a str>,
+}
+
+/// Reads the record and compares. Returns what the vhost says.
+///
+/// # Errors
+/// [`AmqpError::Disagreement`] with a sentence that names both sides.
+pub async fn agree(link: &Link, needs: Needs<'_>) -> Result<Record, AmqpError> {
+    let there = read(link).await?;
+    let folded = topology::fold(&there);
+    let news = folded
+        .as_ref()
+        .is_none_or(|record| record.azkaban.is_none() && needs.azkaban.is_some());
+    let folded = match folded {
+        Some(folded) if !news => folded,
+        _ => write(link, needs).await?,
+    };
+    topology::agree(&folded, needs.shards, needs.azkaban)?;
+    Ok(folded)
+}
+
+/// Appends a record and reads from the start until it appears: whatever stood before it counts first.
+async fn write(link: &Link, needs: Needs<'_>) -> Result<Record, AmqpError> {
+    let ours = Record {
+        id: Uuid::now_v7(),
+        shards: needs.shards,
+        wire: VERSION,
+        prefetch: PREFETCH,
+        azkaban: needs.azkaban.map(str::to_owned),
+        permits: None,
+    };
+    append(link, &ours).await
+}
+
+/// Appends a record; returns what all records up to it say together.
+pub(super) async fn append(link: &Link, ours: &Record) -> Result<Record, AmqpError> {
+    Sender::open(link)
+        .await?
+        .record(RECORD, &ledger::encode(ours))
+        .await?;
+    let mut reader = StreamReader::open(link, RECORD, Start::First).await?;
+    let mut records = Vec::new();
+    loop {
+        let read = reader.next().await?;
+        if let Ok(record) = ledger::decode::<Record>(&read.body) {
+            let is_ours = record.id == ours.id;
+            records.push(record);
+            if is_ours {
+                break;
+            }
+        }
+    }
+    reader.close().await;
+    topology::fold(&records)
+        .ok_or_else(|| AmqpError::Lost("the topology record could not be read back".into()))
+}
+
+/// The records the broker counts. Its count of a stream lags for some seconds after a write: too few are read then, and a
+/// record too many is written, which changes nothing.
+async fn read(link: &Link) -> Result<Vec<Record>, AmqpError> {
+    let channel = link.channel().await?;
+    let options = QueueDeclareOptions {
+        passive: true,
+        ..Default::default()
+    };
+    let count = channel
+        .queue_declare(RECORD.into(), options, FieldTable::default())
+        .await?
+        .message_count();
+    channel.close(200, "done".into()).await?;
+    let mut records = Vec::new();
+    if count > 0 {
+        let mut reader = StreamReader::open(link, RECORD, Start::First).await?;
+        for _ in 0..count {
+            records.extend(ledger::decode::<Record>(&reader.next().await?.body));
+        }
+        reader.close().await;
+    }
+    Ok(records)
+}

@@ -1,0 +1,119 @@
+//! Sends one message and waits until the broker has it.
+
+use lapin::Confirmation;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel};
+
+use super::{AmqpError, Link};
+use crate::envelope::Envelope;
+
+/// What an envelope's headers say, so that an unreadable body can still be accounted for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// Texts: `flowlift-run`, `flowlift-project`.
+    pub texts: Vec<(&'static str, String)>,
+    /// Numbers: `flowlift-version`, `flowlift-rank`, `flowlift-first`, `flowlift-last`.
+    pub numbers: Vec<(&'static str, i64)>,
+}
+
+impl Headers {
+    /// The headers of changes `first..=last` of an envelope.
+    #[must_use]
+    pub fn of(envelope: &Envelope, first: u64, last: u64) -> Self {
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        Self {
+            texts: vec![
+                ("flowlift-run", envelope.run.to_string()),
+                ("flowlift-project", envelope.project.to_string()),
+            ],
+            numbers: vec![
+                ("flowlift-version", i64::from(envelope.v)),
+                ("flowlift-rank", number(envelope.rank)),
+                ("flowlift-first", number(first)),
+                ("flowlift-last", number(last)),
+            ],
+        }
+    }
+}
+
+/// Properties of a persistent gzip JSON message.
+#[must_use]
+pub fn properties(headers: &Headers) -> BasicProperties {
+    let mut table = FieldTable::default();
+    for (name, text) in &headers.texts {
+        table.insert((*name).into(), AMQPValue::LongString(text.as_str().into()));
+    }
+    for (name, number) in &headers.numbers {
+        table.insert((*name).into(), AMQPValue::LongLongInt(*number));
+    }
+    BasicProperties::default()
+        .with_content_type("application/json".into())
+        .with_content_encoding("gzip".into())
+        .with_delivery_mode(2)
+        .with_headers(table)
+}
+
+/// Judges a confirm: only a plain ack means that a queue has the message.
+pub(super) fn judge(confirmation: Confirmation, queue: &str) -> Result<(), AmqpError> {
+    let queue = queue.to_owned();
+    match confirmation {
+        Confirmation::Ack(None) => Ok(()),
+        Confirmation::Ack(Some(returned)) => {
+            let reason = format!("no such queue ({} {})", returned.reply_code, returned.reply_text);
+            Err(AmqpError::NotTaken { queue, reason })
+        }
+        Confirmation::Nack(_) => Err(AmqpError::NotTaken {
+            queue,
+            reason: "it was refused (nack)".into(),
+        }),
+        Confirmation::NotRequested => Err(AmqpError::Lost("the channel does not confirm".into())),
+    }
+}
+
+/// A channel on which every message is confirmed.
+#[derive(Clone)]
+pub struct Sender {
+    channel: Channel,
+}
+
+impl Sender {
+    /// Opens such a channel.
+    pub async fn open(link: &Link) -> Result<Self, AmqpError> {
+        let channel = link.channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok(Self { channel })
+    }
+
+    /// Sends to a queue by the default exchange; returns when the broker has it on disk (quorum: a majority has).
+    ///
+    /// # Errors
+    /// [`AmqpError::NotTaken`] when the queue is missing or refuses; [`AmqpError::Lost`].
+    pub async fn send(&self, queue: &str, body: &[u8], properties: BasicProperties) -> Result<(), AmqpError> {
+        let options = BasicPublishOptions {
+            mandatory: true,
+            ..Default::default()
+        };
+        let confirm = self
+            .channel
+            .basic_publish("".into(), queue.into(), options, body, properties)
+            .await?;
+        judge(confirm.await?, queue)
+    }
+
+    /// Sends a record to a stream.
+    pub async fn record(&self, stream: &str, body: &[u8]) -> Result<(), AmqpError> {
+        self.send(stream, body, properties(&Headers::default())).await
+    }
+
+    /// Says something to everybody who listens on an exchange, without waiting for listeners.
+    pub async fn broadcast(&self, exchange: &str, body: &[u8], ttl_ms: u32) -> Result<(), AmqpError> {
+        let properties = BasicProperties::default().with_expiration(ttl_ms.to_string().into());
+        let options = BasicPublishOptions::default();
+        let confirm = self
+            .channel
+            .basic_publish(exchange.into(), "".into(), options, body, properties)
+            .await?;
+        judge(confirm.await?, exchange)
+    }
+}

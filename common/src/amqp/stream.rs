@@ -1,0 +1,94 @@
+//! Reads a stream over AMQP 0-9-1, by offset.
+
+use futures_util::StreamExt as _;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Consumer};
+
+use super::{AmqpError, Link};
+
+/// Records handed over ahead; each is under 1 MiB.
+const AHEAD: u16 = 100;
+
+/// Where reading begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the oldest record kept.
+    First,
+    /// At the last chunk; on an empty stream with the next record.
+    Last,
+    /// With records written from now on.
+    Next,
+    /// At this offset, or the oldest kept after it.
+    Offset(u64),
+    /// At the chunk written at this time by the broker's clock, in ms since 1970.
+    Since(u64),
+}
+
+/// A record.
+#[derive(Debug)]
+pub struct Read {
+    /// Its place in the stream.
+    pub offset: u64,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// An open reader; dropping it ends the subscription with its channel.
+pub struct StreamReader {
+    channel: Channel,
+    consumer: Consumer,
+}
+
+impl StreamReader {
+    /// Begins to read.
+    pub async fn open(link: &Link, stream: &str, from: Start) -> Result<Self, AmqpError> {
+        let channel = link.channel().await?;
+        channel.basic_qos(AHEAD, BasicQosOptions::default()).await?;
+        let mut arguments = FieldTable::default();
+        let offset = match from {
+            Start::First => AMQPValue::LongString("first".into()),
+            Start::Last => AMQPValue::LongString("last".into()),
+            Start::Next => AMQPValue::LongString("next".into()),
+            Start::Offset(offset) => AMQPValue::LongLongInt(i64::try_from(offset).unwrap_or(i64::MAX)),
+            Start::Since(ms) => AMQPValue::Timestamp(ms / 1000),
+        };
+        arguments.insert("x-stream-offset".into(), offset);
+        let consumer = channel
+            .basic_consume(
+                stream.into(),
+                "".into(),
+                BasicConsumeOptions::default(),
+                arguments,
+            )
+            .await?;
+        Ok(Self { channel, consumer })
+    }
+
+    /// The next record; waits for one to be written.
+    pub async fn next(&mut self) -> Result<Read, AmqpError> {
+        let Some(delivery) = self.consumer.next().await else {
+            return Err(AmqpError::Lost(
+                "the broker ended the subscription to a stream".into(),
+            ));
+        };
+        let delivery = delivery?;
+        let headers = delivery.properties.headers().as_ref();
+        let offset = match headers.and_then(|table| table.inner().get("x-stream-offset")) {
+            Some(AMQPValue::LongLongInt(offset)) => u64::try_from(*offset).unwrap_or_default(),
+            _ => 0,
+        };
+        delivery.ack(BasicAckOptions::default()).await?;
+        Ok(Read {
+            offset,
+            body: delivery.data,
+        })
+    }
+
+    /// Ends the subscription.
+    pub async fn close(self) {
+        if let Err(error) = self.channel.close(200, "done".into()).await {
+            tracing::debug!(%error, "a stream's channel was gone before it was closed");
+        }
+    }
+}
