@@ -9,6 +9,7 @@ pub mod change;
 pub mod envelope;
 pub mod fold;
 pub mod ledger;
+pub mod manifest;
 pub mod order;
 pub mod ranges;
 pub mod topology;
