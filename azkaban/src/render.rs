@@ -1,0 +1,37 @@
+//! A flow written as files, in either format.
+
+use bytes::Bytes;
+
+use crate::model::{Flow, Format};
+use crate::rules::{self, Finding};
+use crate::{flow1, flow2};
+
+/// A flow that cannot be written in a format: Azkaban would refuse it, or list something else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("flow {flow:?} cannot be written in Flow {format}: {}", rules::join(.findings))]
+pub struct Unrenderable {
+    /// The flow's name.
+    pub flow: String,
+    /// The format asked for.
+    pub format: Format,
+    /// All reasons, at least one.
+    pub findings: Vec<Finding>,
+}
+
+/// The files of a flow: path and content. The same flow gives the same bytes.
+///
+/// Refuses every flow in which [`rules::check_flow`] finds something, so nothing is written that Azkaban would not take.
+pub fn render(flow: &Flow, format: Format) -> Result<Vec<(String, Bytes)>, Unrenderable> {
+    let findings = rules::check_flow(flow, format);
+    if !findings.is_empty() {
+        return Err(Unrenderable {
+            flow: flow.name.to_string(),
+            format,
+            findings,
+        });
+    }
+    Ok(match format {
+        Format::V1 => flow1::files(flow),
+        Format::V2 => vec![flow2::file(flow)],
+    })
+}
