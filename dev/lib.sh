@@ -72,7 +72,7 @@ slot_is_free() {
 # take_slot [NUMBER]: sets SLOT and holds its lock on the descriptor SLOT_FD; with a number, that slot or none.
 take_slot() {
     local folder=/tmp/flowlift-slots-$UID try first
-    mkdir -p -m 0700 "$folder"
+    (umask 077 && mkdir -p "$folder")
     first=$((RANDOM % 500))
     for ((try = 0; try < 500; try++)); do
         SLOT=${1:-$(((first + try) % 500))}

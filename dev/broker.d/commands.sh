@@ -22,18 +22,21 @@ read_options() {
     [[ -z $PORT || $PORT =~ ^[0-9]{1,5}$ ]] || die "--port is \"$PORT\"; it must be a number" 64
     [[ $PLUGINS =~ ^[a-z0-9_,]*$ ]] || die "--plugins is \"$PLUGINS\"; it must be names with commas between" 64
     [[ $LISTEN =~ ^[0-9.]+$ ]] || die "--listen is \"$LISTEN\"; it must be an IPv4 address" 64
-    STATE=${STATE:-$(repository_root)/.flowlift/broker}
 }
+
+default_state() { STATE=${STATE:-$(repository_root)/.flowlift/broker}; }
 
 # The state folder of a broker that was started before, and its settings.
 read_state() {
     read_options "$@"
-    [[ -d $STATE ]] && STATE=$(cd "$STATE" && pwd -P)
+    default_state
+    [[ ! -d $STATE ]] || STATE=$(cd "$STATE" && pwd -P)
     read_settings
 }
 
 prepare_broker() {
     find_broker
+    find_isolation
     case $KIND in
         tree) make_tree ;;
         docker) fetch_image ;;
@@ -49,21 +52,28 @@ do_start() {
     local begun
     begun=$(now_ms)
     read_options "$@"
-    mkdir -p "$STATE"
-    STATE=$(cd "$STATE" && pwd -P)
+    default_state
+    [[ ! -d $STATE ]] || STATE=$(cd "$STATE" && pwd -P)
     if ! supervisor_lives; then
-        if [[ -f $STATE/settings ]]; then
-            merge_settings
-        else
-            SLOT=''
-        fi
+        SLOT=''
+        [[ ! -f $STATE/settings ]] || merge_settings
         prepare_broker
+        make_kept_state
         LIFE=kept
         start_supervisor
     fi
     ask up
     read_settings
-    say "RabbitMQ is up at $(node_url) ($((($(now_ms) - begun + 50) / 100))00 ms)."
+    say "RabbitMQ is up at $(node_url) ($(($(now_ms) - begun)) ms)."
+}
+
+make_kept_state() {
+    if state_lives_in_tree && [[ ! -d $STATE ]]; then
+        mkdir -p "$TREE/states" "$(dirname "$STATE")"
+        ln -s "$(mktemp -d "$TREE/states/kept.XXXXXXXX")" "$STATE"
+    fi
+    mkdir -p "$STATE"
+    STATE=$(cd "$STATE" && pwd -P)
 }
 
 # A second start keeps the port and what was asked the first time, as long as nothing else is asked now.
@@ -76,9 +86,11 @@ merge_settings() {
 
 do_stop() {
     read_options "$@"
+    default_state
     [[ -f $STATE/settings ]] || return 0
     read_state "$@"
     supervisor_lives || return 0
+    # Only the script that made a broker for a command ends it wholly.
     if [[ $LIFE == run ]]; then ask down; else ask quit; fi
 }
 
@@ -107,22 +119,18 @@ do_pause() { signal_node STOP "$@"; }
 do_resume() { signal_node CONT "$@"; }
 
 signal_node() {
-    local signal=$1 pid
+    local signal=$1
     shift
     read_state "$@"
-    pid=$(node_pid) || die "no broker is running in $STATE" 69
-    kill -"$signal" "$pid"
+    signal_process "$signal" || die "no broker is running in $STATE" 69
 }
 
 do_ctl() {
     read_state "$@"
     ((${#REST[@]})) || die "ctl needs the words for rabbitmqctl, for example: ctl -- list_queues" 64
+    supervisor_lives || die "no broker is running in $STATE" 69
     case ${REST[0]} in
         rabbitmq-*) run_tool "${REST[@]}" ;;
         *) run_tool rabbitmqctl "${REST[@]}" ;;
     esac
-}
-
-do_run() {
-    die "soon"
 }

@@ -1,16 +1,17 @@
 # shellcheck shell=bash
 # The process that owns a node for as long as there is one. It obeys words in the fifo `control` ("up 17", "down 18", "quit 19")
 # and leaves its answer in `answer.17`; the other subcommands only ask. With LIFE=run it ends when the script that started it
-# does, however that dies: the script alone holds the writing end of the fifo `lifeline`.
+# does, however that dies: its standard input ends then.
 
 supervise() {
     exec {LOCK_FD}>"$STATE/lock"
     flock -n "$LOCK_FD" || exit 0
     read_settings
-    SLOT_FD='' OWNER_PID='' WATCH_PID=''
+    SLOT_FD='' HOLD_FD='' OWNER_PID='' EPMD_PID='' WATCH_PID=''
     exec {CONTROL_FD}<>"$STATE/control"
     trap 'quit' TERM INT HUP
     [[ $LIFE != run ]] || watch_lifeline
+    [[ $KIND != docker ]] || hold_container
     local word id
     while true; do
         read -r -u "$CONTROL_FD" word id || continue
@@ -31,22 +32,35 @@ answer() {
 
 # A child waits for the end of the script, so that the loop above has one thing to wait for.
 watch_lifeline() {
-    local end
-    exec {end}<"$STATE/lifeline"
+    local owner=$BASHPID
     (
-        exec {LOCK_FD}>&-
+        close_own_descriptors
         trap - TERM INT HUP
-        read -r -u "$end" _ || true
-        printf 'quit 0\n' >&"$CONTROL_FD"
-    ) &
+        read -r _ || true
+        kill -TERM "$owner"
+    ) <&0 &
     WATCH_PID=$!
-    exec {end}<&-
+    exec </dev/null
+}
+
+hold_container() {
+    rm -f "$STATE/hold"
+    mkfifo "$STATE/hold"
+    exec {HOLD_FD}<>"$STATE/hold"
+}
+
+# Children must not hold the locks by which others see that the supervisor lives.
+close_own_descriptors() {
+    local fd
+    for fd in "$LOCK_FD" "$SLOT_FD" "$CONTROL_FD" "$HOLD_FD"; do
+        [[ -z $fd ]] || exec {fd}>&-
+    done
 }
 
 # The ports stay the node's while it is down for an outage test, and are the same after a stop and start.
 claim_ports() {
     [[ -z $SLOT_FD ]] || return 0
-    take_slot $SLOT || take_slot || {
+    take_slot ${SLOT:+"$SLOT"} || take_slot || {
         RESULT="no free ports were found for the broker's own use"
         return 1
     }
@@ -54,9 +68,7 @@ claim_ports() {
     write_settings
 }
 
-node_up() {
-    ! node_is_gone || launch_node
-}
+node_up() { ! node_is_gone || launch_node; }
 
 launch_node() {
     claim_ports || return 1
@@ -66,15 +78,17 @@ launch_node() {
     fi
     write_node_files
     rm -f "$STATE/node.pid"
-    if [[ $KIND == docker ]]; then
-        start_container &
-    else
-        dies_with_parent "${own_namespaces[@]}" "$SELF" enter-node "$STATE" \
-            </dev/null >"$STATE/log/startup" 2>&1 {LOCK_FD}>&- {SLOT_FD}>&- {CONTROL_FD}>&- &
-    fi
+    [[ $ISOLATION != none || $KIND == docker || -n $EPMD_PID ]] || launch_epmd
+    (
+        close_own_descriptors
+        case $KIND in
+            docker) become_container ;;
+            *) own_life "$SELF" enter-node "$STATE" </dev/null ;;
+        esac
+    ) >"$STATE/log/startup" 2>&1 &
     OWNER_PID=$!
-    if wait_until 90 up_or_gone && amqp_answers 127.0.0.1 "$PORT"; then
-        after_start
+    if wait_until 90 up_or_gone && kill -0 "$OWNER_PID" 2>/dev/null; then
+        add_user_for_others
         return
     fi
     RESULT="RabbitMQ did not start; its log ends so: $(tail -qn 12 "$STATE/log/startup" "$STATE/log/node.log" 2>/dev/null)"
@@ -84,25 +98,36 @@ launch_node() {
 
 up_or_gone() { ! kill -0 "$OWNER_PID" 2>/dev/null || amqp_answers 127.0.0.1 "$PORT"; }
 
+# Without a process namespace the epmd that RabbitMQ starts would stay behind, so it finds one that dies with us.
+launch_epmd() {
+    (
+        close_own_descriptors
+        own_life "$SELF" enter "$STATE" epmd </dev/null
+    ) >"$STATE/log/epmd" 2>&1 &
+    EPMD_PID=$!
+    wait_for_tcp 127.0.0.1 "$(slot_port "$SLOT" 2)" 10 || true
+}
+
 # Guest may come from this machine only, so other machines get a user of their own.
-after_start() {
-    case $LISTEN in
-        127.*) return ;;
-    esac
-    [[ -e $STATE/data/.user-made ]] && return
-    run_tool rabbitmqctl -q eval 'rabbit_auth_backend_internal:add_user(<<"flowlift">>, <<"flowlift">>, <<"dev/broker">>),
+add_user_for_others() {
+    [[ $LISTEN != 127.* && ! -e $STATE/user-made ]] || return 0
+    run_tool rabbitmqctl -q eval '
+        rabbit_auth_backend_internal:add_user(<<"flowlift">>, <<"flowlift">>, <<"dev/broker">>),
         rabbit_auth_backend_internal:set_tags(<<"flowlift">>, [administrator], <<"dev/broker">>),
         rabbit_auth_backend_internal:set_permissions(<<"flowlift">>, <<"/">>, <<".*">>, <<".*">>, <<".*">>, <<"dev/broker">>).' \
-        >"$STATE/log/user" 2>&1 && : >"$STATE/data/.user-made"
+        >"$STATE/log/user" 2>&1 || {
+        RESULT="the user for other machines could not be made: $(tail -n 3 "$STATE/log/user")"
+        return
+    }
+    : >"$STATE/user-made"
 }
 
 # node_down SIGNAL: TERM lets RabbitMQ close its files first, KILL does not ask. A paused node hears nothing but KILL and CONT.
 node_down() {
-    local pid
-    if pid=$(node_pid); then
-        kill -"$1" "$pid" 2>/dev/null || true
-        kill -CONT "$pid" 2>/dev/null || true
-        wait_until 20 node_is_gone || kill -KILL "$pid" 2>/dev/null || true
+    if ! node_is_gone; then
+        signal_process CONT 2>/dev/null || true
+        signal_process "$1" || true
+        wait_until 20 node_is_gone || signal_process KILL || true
     elif [[ -n $OWNER_PID ]]; then
         kill -KILL "$OWNER_PID" 2>/dev/null || true
     fi
@@ -113,49 +138,17 @@ node_down() {
 
 quit() {
     trap '' TERM INT HUP
-    [[ -z $WATCH_PID ]] || kill "$WATCH_PID" 2>/dev/null || true
+    if [[ $LIFE == run ]]; then node_down KILL; else node_down TERM; fi
+    local pid
+    for pid in $WATCH_PID $EPMD_PID; do
+        kill -KILL "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+    done
     if [[ $LIFE == run ]]; then
-        node_down KILL
         rm -rf --one-file-system "$STATE"
     else
-        node_down TERM
-        rm -f "$STATE/control"
         RESULT=ok
         [[ -z ${1:-} ]] || answer "$1"
+        rm -f "$STATE/control" "$STATE/hold"
     fi
     exit 0
 }
-
-# ask WORD: has the supervisor do something and waits for its answer.
-ask() {
-    local id=$BASHPID-$RANDOM result
-    supervisor_lives || die "no broker is running in $STATE" 69
-    printf '%s %s\n' "$1" "$id" >>"$STATE/control"
-    wait_until 150 answered_or_alone "$id" || die "the broker's supervisor gave no answer; see $STATE/log" 70
-    result=$(cat "$STATE/answer.$id" 2>/dev/null || true)
-    rm -f "$STATE/answer.$id"
-    [[ $result == ok ]] || die "${result:-the broker ended; see $STATE/log}" 69
-}
-
-answered_or_alone() { [[ -e $STATE/answer.$1 ]] || ! supervisor_lives; }
-
-supervisor_lives() {
-    [[ -p $STATE/control ]] && ! flock -n "$STATE/lock" true
-}
-
-# Starts the supervisor of $STATE away from this script's terminal and process group.
-start_supervisor() {
-    rm -f "$STATE/control" "$STATE"/answer.*
-    mkfifo "$STATE/control"
-    [[ $LIFE != run ]] || mkfifo "$STATE/lifeline"
-    write_settings
-    mkdir -p "$STATE/log"
-    : >>"$STATE/lock"
-    setsid "$SELF" supervise "$STATE" </dev/null >>"$STATE/log/supervisor" 2>&1 &
-    SUPERVISOR_PID=$!
-    [[ $LIFE != run ]] || exec {LIFELINE_FD}>"$STATE/lifeline"
-    wait_until 10 supervisor_lives || die "the broker's supervisor did not start; see $STATE/log/supervisor" 70
-}
-
-# dies_with_parent CMD...: the kernel kills CMD when this process dies, even of a kill -9.
-dies_with_parent() { exec setpriv --pdeathsig KILL "$@"; }
