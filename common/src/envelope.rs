@@ -14,7 +14,7 @@ use crate::order::{Order, RunId};
 /// The wire version this code reads and writes.
 pub const VERSION: u32 = 1;
 /// A group of changes aims at this size, compressed, in bytes. With the prefetch it bounds a consumer's memory.
-pub const GROUP_BYTES: usize = 16 * 1024;
+pub const GROUP_BYTES: usize = 12 * 1024;
 /// The largest message, compressed, in bytes; one unit larger than that is refused before anything is sent.
 pub const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The largest body after unpacking, in bytes; more is unreadable (a compression bomb).

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// How many shards a new topology has.
 pub const SHARDS: u16 = 256;
 /// How many unsettled messages the broker hands to the holder of a shard. With [`crate::envelope::GROUP_BYTES`] it bounds memory.
-pub const PREFETCH: u16 = 32;
+pub const PREFETCH: u16 = 64;
 /// The stream with the topology record.
 pub const RECORD: &str = "flowlift.topology";
 /// The queue of what could not be applied.

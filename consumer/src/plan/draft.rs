@@ -1,0 +1,288 @@
+//! A project while changes are applied to it, oldest first.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use bytes::Bytes;
+use flowlift_azkaban::name::fold;
+use flowlift_azkaban::{Format, Tree};
+use flowlift_common::manifest::{self, Manifest};
+use flowlift_common::{Act, Body, Order};
+
+use super::{Asked, ChangeId, Decision, Seen};
+use crate::base::Base;
+
+/// A file as a change leaves it.
+#[derive(Debug, Clone)]
+pub(super) struct Put {
+    pub(super) content: Bytes,
+    pub(super) by: ChangeId,
+}
+
+/// A flow as it stands in the draft.
+#[derive(Debug, Clone)]
+pub(super) struct FlowState {
+    pub(super) name: String,
+    pub(super) paths: BTreeSet<String>,
+}
+
+/// How an applied change fared so far.
+#[derive(Debug, Clone)]
+pub(super) struct Done {
+    /// Keys (flows, files) it still holds; none left: superseded.
+    pub(super) holds: BTreeSet<String>,
+    pub(super) note: Option<&'static str>,
+    /// It changed something that stands in no file: an owner, a tombstone that has to be remembered.
+    pub(super) manifest_only: bool,
+    /// It deleted or removed something.
+    pub(super) removed: bool,
+}
+
+/// A project in the making.
+pub(super) struct Draft<'b> {
+    pub(super) base: &'b Base,
+    pub(super) format: Format,
+    /// Files that differ from the base so far; `None`: taken away.
+    pub(super) files: BTreeMap<String, Option<Put>>,
+    pub(super) flows: BTreeMap<String, FlowState>,
+    /// Path to the lower-case ids of the flows that need it.
+    pub(super) claims: HashMap<String, BTreeSet<String>>,
+    pub(super) manifest: Manifest,
+    pub(super) done: BTreeMap<ChangeId, Done>,
+    /// Who brought a flow or file last in this batch: `flow:x` or `file:x`.
+    pub(super) holders: HashMap<String, ChangeId>,
+    pub(super) decided: BTreeMap<ChangeId, Decision>,
+    /// Orders to remember if nothing is uploaded.
+    pub(super) fresh: Seen,
+    /// What units inherit: properties files and the project file, as they stand in the draft.
+    pub(super) inherited: Tree,
+}
+
+pub(super) fn flow_key(key: &str) -> String {
+    format!("flow:{key}")
+}
+
+pub(super) fn file_key(path: &str) -> String {
+    format!("file:{path}")
+}
+
+impl<'b> Draft<'b> {
+    /// The base with all changes applied but the convicted ones.
+    pub(super) fn of(
+        base: &'b Base,
+        seen: &Seen,
+        asked: &[Asked<'_>],
+        convicted: &BTreeMap<ChangeId, String>,
+    ) -> Self {
+        let mut draft = Self::start(base, seen, asked);
+        for one in asked {
+            match convicted.get(&one.id) {
+                Some(reason) => {
+                    draft.decided.insert(one.id, Decision::Dead(reason.clone()));
+                }
+                None => draft.take(one),
+            }
+        }
+        draft
+    }
+
+    fn start(base: &'b Base, seen: &Seen, asked: &[Asked<'_>]) -> Self {
+        let format = base
+            .format()
+            .or_else(|| asked.iter().find_map(wanted_format))
+            .unwrap_or(Format::V1);
+        let mut manifest = base.manifest.clone().unwrap_or_else(|| Manifest::empty(format));
+        manifest.format = format;
+        let mut flows = BTreeMap::new();
+        let mut claims: HashMap<String, BTreeSet<String>> = HashMap::new();
+        for (key, name) in base.flow_keys() {
+            let paths: BTreeSet<String> = base
+                .loaded
+                .paths_of(name)
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
+            for path in &paths {
+                claims.entry(path.clone()).or_default().insert(key.clone());
+            }
+            flows.insert(
+                key,
+                FlowState {
+                    name: name.to_owned(),
+                    paths,
+                },
+            );
+        }
+        manifest.flows.retain(|key, _| flows.contains_key(key));
+        manifest.files.retain(|path, _| base.tree.contains_key(path));
+        for (key, order) in seen {
+            match manifest.flows.get_mut(key) {
+                Some(entry) => entry.order = entry.order.max(*order),
+                None => {
+                    let gone = manifest.gone_flows.entry(key.clone()).or_insert(*order);
+                    *gone = (*gone).max(*order);
+                }
+            }
+        }
+        Self {
+            base,
+            format,
+            files: BTreeMap::new(),
+            flows,
+            claims,
+            manifest,
+            done: BTreeMap::new(),
+            holders: HashMap::new(),
+            decided: BTreeMap::new(),
+            fresh: Seen::new(),
+            inherited: base
+                .tree
+                .iter()
+                .filter(|(path, _)| is_inherited(path))
+                .map(|(p, c)| (p.clone(), c.clone()))
+                .collect(),
+        }
+    }
+
+    /// The order of a flow's newest change, deletions included.
+    pub(super) fn newest(&self, key: &str) -> Option<Order> {
+        let entry = self.manifest.flows.get(key).map(|entry| entry.order);
+        entry.max(self.manifest.gone_flows.get(key).copied())
+    }
+
+    /// A file's content in the draft.
+    pub(super) fn content(&self, path: &str) -> Option<&Bytes> {
+        match self.files.get(path) {
+            Some(put) => put.as_ref().map(|put| &put.content),
+            None => self.base.tree.get(path),
+        }
+    }
+
+    /// All files of the draft, without the manifest.
+    pub(super) fn tree(&self) -> Tree {
+        let mut tree = self.base.tree.clone();
+        tree.remove(manifest::PATH);
+        for (path, put) in &self.files {
+            match put {
+                Some(put) => tree.insert(path.clone(), put.content.clone()),
+                None => tree.remove(path),
+            };
+        }
+        tree
+    }
+
+    pub(super) fn put(&mut self, path: String, content: Bytes, by: ChangeId) {
+        if is_inherited(&path) {
+            self.inherited.insert(path.clone(), content.clone());
+        }
+        self.files.insert(path, Some(Put { content, by }));
+    }
+
+    pub(super) fn take_away(&mut self, path: &str) {
+        self.inherited.remove(path);
+        self.files.insert(path.to_owned(), None);
+    }
+
+    /// Ends a flow's claims; files that nobody needs any more go.
+    pub(super) fn unclaim(&mut self, key: &str) {
+        let Some(flow) = self.flows.remove(key) else {
+            return;
+        };
+        for path in flow.paths {
+            let Some(claimants) = self.claims.get_mut(&path) else {
+                continue;
+            };
+            claimants.remove(key);
+            if claimants.is_empty() {
+                self.claims.remove(&path);
+                self.take_away(&path);
+            }
+        }
+    }
+
+    /// Gives a flow its files.
+    pub(super) fn claim(&mut self, name: &str, paths: BTreeSet<String>) {
+        let key = fold(name);
+        for path in &paths {
+            self.claims.entry(path.clone()).or_default().insert(key.clone());
+        }
+        self.flows.insert(
+            key,
+            FlowState {
+                name: name.to_owned(),
+                paths,
+            },
+        );
+    }
+
+    /// Notes that a change brought a flow or file last; whoever held it before has lost it.
+    pub(super) fn hold(&mut self, key: String, id: ChangeId) {
+        if let Some(before) = self.holders.insert(key.clone(), id)
+            && let Some(done) = self.done.get_mut(&before)
+        {
+            done.holds.remove(&key);
+        }
+        if let Some(done) = self.done.get_mut(&id) {
+            done.holds.insert(key);
+        }
+    }
+
+    pub(super) fn is_dead(&self, id: ChangeId) -> bool {
+        matches!(self.decided.get(&id), Some(Decision::Dead(_)))
+    }
+
+    /// What became of a change, once all are applied.
+    pub(super) fn decision(&self, one: &Asked<'_>, news: &HashSet<ChangeId>) -> Decision {
+        if let Some(decided) = self.decided.get(&one.id) {
+            return decided.clone();
+        }
+        let Some(done) = self.done.get(&one.id) else {
+            return Decision::Superseded;
+        };
+        if done.holds.is_empty() && !matches!(one.change.act, Act::DeleteMatching(_)) {
+            return Decision::Superseded;
+        }
+        if done.removed || done.manifest_only || news.contains(&one.id) {
+            return Decision::Apply(done.note);
+        }
+        Decision::Unchanged
+    }
+
+    /// The changes that left a file other than the base has it.
+    pub(super) fn news(&self) -> HashSet<ChangeId> {
+        let puts = self
+            .files
+            .iter()
+            .filter_map(|(path, put)| Some((path, put.as_ref()?)));
+        puts.filter(|(path, put)| self.base.tree.get(*path) != Some(&put.content))
+            .map(|(_, put)| put.by)
+            .collect()
+    }
+
+    /// Whether Azkaban has to get a new zip.
+    pub(super) fn needs_upload(&self) -> bool {
+        let files = self.files.iter().any(|(path, put)| match put {
+            Some(put) => self.base.tree.get(path) != Some(&put.content),
+            None => self.base.tree.contains_key(path),
+        });
+        files
+            || self
+                .done
+                .values()
+                .any(|done| done.manifest_only && !done.holds.is_empty())
+    }
+}
+
+fn is_inherited(path: &str) -> bool {
+    path.ends_with(".properties") || path.ends_with(".project")
+}
+
+/// The format that a change of a new project states.
+fn wanted_format(one: &Asked<'_>) -> Option<Format> {
+    match &one.change.act {
+        Act::Upsert(upsert) => Some(match &upsert.body {
+            Body::Unit(unit) => unit.format,
+            Body::Flow(_) => one.rules.format,
+        }),
+        _ => None,
+    }
+}

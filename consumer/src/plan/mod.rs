@@ -1,0 +1,139 @@
+//! Base and changes in, what to upload out. Pure: the same input gives the same plan.
+//!
+//! A flow claims the files it is made of; a file lives while some flow claims it, and takes the content of the newest change
+//! that brought it. So flows that share job files can come and go one by one. The highest (rank, run, sequence) of a flow
+//! wins, whatever came when; what no change names stays as it is, byte for byte.
+
+mod acts;
+mod culprit;
+mod draft;
+mod schedule;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use flowlift_azkaban::Format;
+use flowlift_common::envelope::Rules;
+use flowlift_common::manifest::Manifest;
+use flowlift_common::{Change, Order};
+
+use crate::base::Base;
+use draft::Draft;
+pub use schedule::ScheduleStep;
+
+/// A change in a consumer's hands: its message's receipt and its sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChangeId {
+    /// The message.
+    pub receipt: u64,
+    /// The change in it.
+    pub seq: u64,
+}
+
+/// A change and what its message says about all of its changes.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Which one.
+    pub id: ChangeId,
+    /// Its place among all changes.
+    pub order: Order,
+    /// Who asks.
+    pub owner: &'a str,
+    /// How it treats what it finds.
+    pub rules: Rules,
+    /// What is asked.
+    pub change: &'a Change,
+}
+
+/// What a plan decides about one change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It is in the upload (or, without one, in Azkaban already as part of another's); the note is for people.
+    Apply(Option<&'static str>),
+    /// Azkaban has it already.
+    Unchanged,
+    /// A newer one counts.
+    Superseded,
+    /// It cannot be applied; the reason is a clause for people.
+    Dead(String),
+}
+
+/// Orders of changes that needed no upload and so stand in no manifest yet, by lower-case flow id.
+pub type Seen = BTreeMap<String, Order>;
+
+/// What to do for a batch.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// One decision per change, in ascending order of the changes.
+    pub decisions: Vec<(ChangeId, Decision)>,
+    /// Files to write.
+    pub put: BTreeMap<String, Bytes>,
+    /// Files to leave out.
+    pub remove: BTreeSet<String>,
+    /// The manifest after it, without attempt; its generation is already the next.
+    pub manifest: Manifest,
+    /// The flows Azkaban must list afterwards.
+    pub expected: BTreeSet<String>,
+    /// Schedules to look at once the flows are there.
+    pub schedules: Vec<ScheduleStep>,
+    /// Whether anything has to be uploaded.
+    pub upload: bool,
+    /// The project's format.
+    pub format: Format,
+    /// What to remember where nothing was uploaded.
+    pub seen: Seen,
+}
+
+/// Plans a batch. `attempt` is decided later, by whoever uploads.
+#[must_use]
+pub fn plan(base: &Base, asked: &[Asked<'_>], seen: &Seen) -> Plan {
+    let mut asked = asked.to_vec();
+    asked.sort_by_key(|one| (one.order, one.id));
+    let mut convicted: BTreeMap<ChangeId, String> = BTreeMap::new();
+    loop {
+        let draft = Draft::of(base, seen, &asked, &convicted);
+        match culprit::check(base, seen, &asked, &convicted, &draft) {
+            Ok(expected) => return finish(draft, base, &asked, expected),
+            Err(culprits) => convicted.extend(culprits),
+        }
+    }
+}
+
+fn finish(draft: Draft<'_>, base: &Base, asked: &[Asked<'_>], expected: BTreeSet<String>) -> Plan {
+    let schedules = schedule::steps(&draft, asked);
+    let news = draft.news();
+    let decisions = asked
+        .iter()
+        .map(|one| (one.id, draft.decision(one, &news)))
+        .collect();
+    let upload = draft.needs_upload();
+    let mut manifest = draft.manifest;
+    manifest.generation = base.manifest.as_ref().map_or(0, |before| before.generation) + 1;
+    manifest.bound();
+    let (mut put, mut remove) = (BTreeMap::new(), BTreeSet::new());
+    for (path, file) in draft.files {
+        match file {
+            Some(file) if base.tree.get(&path) != Some(&file.content) => {
+                put.insert(path, file.content);
+            }
+            None if base.tree.contains_key(&path) => {
+                remove.insert(path);
+            }
+            _ => {}
+        }
+    }
+    Plan {
+        decisions,
+        put,
+        remove,
+        manifest,
+        expected,
+        schedules,
+        upload,
+        format: draft.format,
+        seen: draft.fresh,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,355 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use flowlift_azkaban::{Flow, FlowName, Format, Job, archive};
+use flowlift_common::manifest;
+use flowlift_common::{Act, Body, Change, Content, Pattern, RunId, Schedule, Unit, Upsert};
+use uuid::Uuid;
+
+use super::*;
+
+struct Sent {
+    rank: u64,
+    owner: String,
+    rules: Rules,
+    change: Change,
+}
+
+fn flow(name: &str, command: &str) -> Act {
+    let props = BTreeMap::from([("command".to_owned(), command.to_owned())]);
+    let job = Job {
+        name: name.into(),
+        kind: "command".into(),
+        props,
+        depends_on: vec![],
+    };
+    let flow = Flow {
+        name: FlowName::new(name).unwrap(),
+        jobs: vec![job],
+        props: BTreeMap::new(),
+    };
+    Act::Upsert(Upsert {
+        body: Body::Flow(flow),
+        schedule: Schedule::Keep,
+    })
+}
+
+fn unit(flows: &[&str], files: &[(&str, &str)]) -> Act {
+    let files = files
+        .iter()
+        .map(|(path, text)| ((*path).to_owned(), Content(Bytes::from((*text).to_owned()))))
+        .collect();
+    let flows = flows.iter().map(|name| FlowName::new(*name).unwrap()).collect();
+    let body = Body::Unit(Unit {
+        format: Format::V1,
+        flows,
+        files,
+    });
+    Act::Upsert(Upsert {
+        body,
+        schedule: Schedule::Keep,
+    })
+}
+
+fn delete(name: &str) -> Act {
+    Act::Delete {
+        flow: FlowName::new(name).unwrap(),
+    }
+}
+
+fn matching(glob: &str) -> Act {
+    Act::DeleteMatching(Pattern {
+        glob: glob.into(),
+        except: vec![],
+    })
+}
+
+fn sent(rank: u64, act: Act) -> Sent {
+    Sent {
+        rank,
+        owner: String::new(),
+        rules: Rules::default(),
+        change: Change { seq: rank, act },
+    }
+}
+
+fn owned(rank: u64, owner: &str, act: Act) -> Sent {
+    Sent {
+        owner: owner.into(),
+        ..sent(rank, act)
+    }
+}
+
+/// Plans in the order given, which is the order of delivery.
+fn planned(base: &Base, changes: &[Sent]) -> Plan {
+    let asked: Vec<Asked<'_>> = changes
+        .iter()
+        .map(|sent| Asked {
+            id: ChangeId {
+                receipt: sent.rank,
+                seq: sent.change.seq,
+            },
+            order: Order {
+                rank: sent.rank,
+                run: RunId(Uuid::nil()),
+                seq: sent.change.seq,
+            },
+            owner: &sent.owner,
+            rules: sent.rules,
+            change: &sent.change,
+        })
+        .collect();
+    plan(base, &asked, &Seen::new())
+}
+
+/// What the project holds after a plan was uploaded.
+fn landed(base: &Base, plan: &Plan) -> Base {
+    let mut tree = base.tree.clone();
+    tree.extend(plan.put.clone());
+    tree.retain(|path, _| !plan.remove.contains(path));
+    tree.insert(manifest::PATH.into(), plan.manifest.write().into());
+    Base::read(archive::write_zip(&tree).into()).unwrap()
+}
+
+fn apply(base: &Base, changes: &[Sent]) -> (Base, Vec<Decision>) {
+    let plan = planned(base, changes);
+    let decisions = plan
+        .decisions
+        .iter()
+        .map(|(_, decision)| decision.clone())
+        .collect();
+    (landed(base, &plan), decisions)
+}
+
+fn flows(base: &Base) -> Vec<&str> {
+    base.loaded.listed().into_iter().collect()
+}
+
+const APPLY: Decision = Decision::Apply(None);
+
+#[test]
+fn what_is_published_again_needs_no_upload() {
+    let (base, decisions) = apply(
+        &Base::empty(),
+        &[sent(1, flow("a", "x")), sent(2, flow("b", "y"))],
+    );
+    assert_eq!(decisions, [APPLY, APPLY]);
+    assert_eq!(flows(&base), ["a", "b"]);
+    let again = planned(&base, &[sent(3, flow("a", "x"))]);
+    assert_eq!(again.decisions[0].1, Decision::Unchanged);
+    assert!(!again.upload && again.put.is_empty());
+    assert_eq!(again.seen.len(), 1, "its order is remembered all the same");
+}
+
+#[test]
+fn the_highest_order_wins_whatever_came_when() {
+    let (base, decisions) = apply(
+        &Base::empty(),
+        &[sent(5, flow("a", "new")), sent(3, flow("a", "old"))],
+    );
+    assert_eq!(decisions, [Decision::Superseded, APPLY]);
+    let (base, decisions) = apply(&base, &[sent(4, flow("a", "late")), sent(5, flow("a", "new"))]);
+    assert_eq!(decisions, [Decision::Superseded, Decision::Unchanged]);
+    let job = base
+        .tree
+        .iter()
+        .find(|(path, _)| path.ends_with("a.job"))
+        .unwrap()
+        .1;
+    assert!(String::from_utf8_lossy(job).contains("new"));
+}
+
+#[test]
+fn an_older_change_never_brings_a_deleted_flow_back() {
+    let (base, _) = apply(
+        &Base::empty(),
+        &[sent(1, flow("a", "x")), sent(2, flow("b", "x"))],
+    );
+    let (base, decisions) = apply(&base, &[sent(9, delete("A"))]);
+    assert_eq!((decisions, flows(&base)), (vec![APPLY], vec!["b"]));
+    let (base, decisions) = apply(&base, &[sent(8, flow("a", "late"))]);
+    assert_eq!((decisions, flows(&base)), (vec![Decision::Superseded], vec!["b"]));
+    let (base, decisions) = apply(&base, &[sent(10, flow("a", "again"))]);
+    assert_eq!((decisions, flows(&base)), (vec![APPLY], vec!["a", "b"]));
+}
+
+#[test]
+fn a_pattern_counts_flows_queued_before_it_and_spares_other_owners_and_strangers() {
+    let stranger = archive::write_zip(&BTreeMap::from([(
+        "web.job".to_owned(),
+        Bytes::from("type=noop\n"),
+    )]));
+    let base = Base::read(stranger.into()).unwrap();
+    let (base, _) = apply(
+        &base,
+        &[sent(1, flow("old", "x")), owned(2, "team", flow("theirs", "x"))],
+    );
+    let (base, decisions) = apply(
+        &base,
+        &[
+            sent(3, flow("queued", "x")),
+            sent(4, matching("*")),
+            sent(5, flow("after", "x")),
+        ],
+    );
+    assert_eq!(decisions, [Decision::Superseded, APPLY, APPLY]);
+    assert_eq!(flows(&base), ["after", "theirs", "web"]);
+    let (base, decisions) = apply(&base, &[sent(3, flow("queued", "x"))]);
+    assert_eq!((decisions, flows(&base).len()), (vec![Decision::Superseded], 3));
+}
+
+#[test]
+fn another_owners_flow_is_never_changed_or_deleted() {
+    let (base, _) = apply(&Base::empty(), &[owned(1, "team", flow("a", "x"))]);
+    let (_, decisions) = apply(&base, &[sent(2, flow("a", "mine")), sent(3, delete("a"))]);
+    for decision in decisions {
+        assert_eq!(decision, Decision::Dead("flow a belongs to owner team".into()));
+    }
+}
+
+#[test]
+fn a_flow_that_nobody_owns_is_adopted_and_the_outcome_says_so() {
+    let stranger = archive::write_zip(&BTreeMap::from([(
+        "web.job".to_owned(),
+        Bytes::from("type=noop\n"),
+    )]));
+    let base = Base::read(stranger.into()).unwrap();
+    let (after, decisions) = apply(&base, &[sent(1, flow("web", "x"))]);
+    assert_eq!(decisions, [Decision::Apply(Some("adopted: nobody owned it"))]);
+    assert!(after.manifest.unwrap().flows.contains_key("web"));
+    let mut strict = sent(1, flow("web", "x"));
+    strict.rules.adopt = false;
+    assert!(
+        matches!(&planned(&base, &[strict]).decisions[0].1, Decision::Dead(reason) if reason.contains("adopting"))
+    );
+}
+
+#[test]
+fn deleting_one_flow_keeps_the_shared_jobs_the_other_needs() {
+    let files = [
+        ("a.job", "type=noop\ndependencies=shared\n"),
+        ("b.job", "type=noop\ndependencies=shared\n"),
+        ("shared.job", "type=noop\n"),
+    ];
+    let (base, _) = apply(&Base::empty(), &[sent(1, unit(&["a", "b"], &files))]);
+    assert_eq!(flows(&base), ["a", "b"]);
+    let (base, _) = apply(&base, &[sent(2, delete("a"))]);
+    assert_eq!(flows(&base), ["b"]);
+    assert!(base.tree.contains_key("shared.job") && !base.tree.contains_key("a.job"));
+    let (base, _) = apply(&base, &[sent(3, delete("b"))]);
+    assert_eq!(base.tree.keys().collect::<Vec<_>>(), [manifest::PATH]);
+}
+
+#[test]
+fn a_change_that_would_make_another_flow_vanish_is_convicted_and_the_rest_applied() {
+    let (base, _) = apply(&Base::empty(), &[sent(1, flow("victim", "x"))]);
+    let grab = unit(
+        &["grab"],
+        &[
+            ("grab.job", "type=noop\ndependencies=victim\n"),
+            ("victim.job", "type=noop\n"),
+        ],
+    );
+    let (after, decisions) = apply(&base, &[sent(2, grab), sent(3, flow("fine", "x"))]);
+    assert!(matches!(&decisions[0], Decision::Dead(_)), "{decisions:?}");
+    assert_eq!(decisions[1], APPLY);
+    assert_eq!(flows(&after), ["fine", "victim"]);
+}
+
+#[test]
+fn a_unit_that_cannot_stand_alone_is_dead_with_azkabans_words() {
+    let (_, decisions) = apply(
+        &Base::empty(),
+        &[sent(
+            1,
+            unit(&["a"], &[("a.job", "type=noop\ndependencies=nope\n")]),
+        )],
+    );
+    assert_eq!(
+        decisions,
+        [Decision::Dead("a cannot find dependency nope".into())]
+    );
+}
+
+#[test]
+fn names_that_differ_in_case_only_are_refused() {
+    let (base, _) = apply(&Base::empty(), &[sent(1, flow("Flow", "x"))]);
+    let (_, decisions) = apply(&base, &[sent(2, flow("flow", "x"))]);
+    assert!(matches!(&decisions[0], Decision::Dead(reason) if reason.contains("differs in case only")));
+}
+
+#[test]
+fn untouched_files_stay_byte_for_byte_and_shared_files_are_put_and_taken_away() {
+    let put = |rank, text: &str| {
+        sent(
+            rank,
+            Act::PutFile {
+                path: "bin/run.sh".into(),
+                content: Content(Bytes::from(text.to_owned())),
+            },
+        )
+    };
+    let stranger = BTreeMap::from([("notes.txt".to_owned(), Bytes::from("hello"))]);
+    let base = Base::read(archive::write_zip(&stranger).into()).unwrap();
+    let (base, decisions) = apply(&base, &[put(1, "echo"), sent(2, flow("a", "sh bin/run.sh"))]);
+    assert_eq!(decisions, [APPLY, APPLY]);
+    let (base, decisions) = apply(
+        &base,
+        &[
+            put(1, "late"),
+            sent(
+                3,
+                Act::DeleteFile {
+                    path: "bin/run.sh".into(),
+                },
+            ),
+        ],
+    );
+    assert_eq!(decisions, [Decision::Unchanged, APPLY]);
+    assert_eq!(base.tree.get("notes.txt").unwrap(), "hello");
+    assert!(!base.tree.contains_key("bin/run.sh"));
+    for path in ["../x", "/x", "a.job", manifest::PATH, ""] {
+        let act = Act::DeleteFile { path: path.into() };
+        assert!(
+            matches!(planned(&base, &[sent(9, act)]).decisions[0].1, Decision::Dead(_)),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_schedule_is_looked_at_for_the_newest_change_only_uploaded_or_not() {
+    let with = |rank, cron: &str| {
+        let Act::Upsert(mut upsert) = flow("a", "x") else {
+            unreachable!()
+        };
+        upsert.schedule = Schedule::Set(cron.into());
+        sent(rank, Act::Upsert(upsert))
+    };
+    let first = planned(&Base::empty(), &[with(1, "one"), with(2, "two")]);
+    let crons = |plan: &Plan| {
+        plan.schedules
+            .iter()
+            .map(|step| step.cron.clone().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(crons(&first), ["two"]);
+    let base = landed(&Base::empty(), &first);
+    let again = planned(&base, &[with(2, "two")]);
+    assert_eq!((crons(&again), again.upload), (vec!["two".to_owned()], false));
+    assert!(planned(&base, &[with(1, "one")]).schedules.is_empty());
+}
+
+#[test]
+fn planning_twice_changes_nothing_more() {
+    let changes = [
+        sent(1, flow("a", "x")),
+        sent(2, flow("b", "y")),
+        sent(3, delete("a")),
+        sent(4, matching("c*")),
+    ];
+    let (base, _) = apply(&Base::empty(), &changes);
+    let again = planned(&base, &changes);
+    assert!(!again.upload, "{:?}", again.decisions);
+    assert!(again.put.is_empty() && again.remove.is_empty());
+}

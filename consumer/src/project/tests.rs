@@ -1,0 +1,439 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use flowlift_common::ledger::Outcome;
+
+use super::*;
+use crate::plan::{ChangeId, Decision};
+
+const FAST: Limits = Limits {
+    quiet: Duration::from_millis(10),
+    first_linger: Duration::from_millis(50),
+    longest_linger: Duration::from_secs(1),
+    fence: Duration::from_secs(70),
+    look: Duration::from_millis(100),
+    backoff: (Duration::from_secs(1), Duration::from_secs(4)),
+};
+
+fn id(seq: u64) -> ChangeId {
+    ChangeId { receipt: 1, seq }
+}
+
+fn arrival(receipt: u64) -> Event {
+    Event::Arrived(Arrival {
+        receipt,
+        returns: 0,
+        window_full: false,
+    })
+}
+
+fn applying(seqs: &[u64]) -> Planned {
+    Planned {
+        decisions: seqs.iter().map(|seq| (id(*seq), Decision::Apply(None))).collect(),
+        upload: !seqs.is_empty(),
+        ..Planned::default()
+    }
+}
+
+const TAKEN: Event = Event::Uploaded(Ok(Uploaded {
+    took: Duration::from_millis(20),
+}));
+
+fn refused() -> Event {
+    Event::Uploaded(Err(UploadTrouble::Refused {
+        text: "no".into(),
+        named: vec![],
+    }))
+}
+
+/// Brings a project with one message to the point where its upload is asked for.
+fn uploading(project: &mut Project, seqs: &[u64]) {
+    assert!(project.handle(arrival(1), 0).is_empty());
+    assert_eq!(project.handle(Event::Timer, 10), [Action::WantPermit]);
+    assert_eq!(project.handle(Event::Permit, 11), [Action::AskOpenAttempts]);
+    assert_eq!(
+        project.handle(Event::OpenAttempts(vec![]), 12),
+        [Action::ReadBase]
+    );
+    let asked = project.handle(
+        Event::Base(Ok(BaseFacts {
+            exists: true,
+            flows: 0,
+        })),
+        13,
+    );
+    assert!(matches!(&asked[..], [Action::Plan(ask)] if ask.receipts == [1]));
+    assert_eq!(
+        project.handle(Event::Planned(applying(seqs)), 14),
+        [Action::Announce]
+    );
+    assert_eq!(project.handle(Event::Announced, 15), [Action::Upload]);
+}
+
+fn settlement(actions: &[Action]) -> &Settlement {
+    let found = actions.iter().find_map(|action| match action {
+        Action::Settle(settlement) => Some(settlement),
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("nothing is settled in {actions:?}"))
+}
+
+#[test]
+fn a_batch_goes_its_road_and_is_acknowledged_only_after_it_was_read_back() {
+    let mut project = Project::new(FAST, 1);
+    uploading(&mut project, &[1, 2]);
+    assert_eq!(
+        project.handle(TAKEN, 40),
+        [Action::EndAttempt(Doubtful::Own), Action::List]
+    );
+    let actions = project.handle(Event::Listed(Ok(Ok(()))), 50);
+    assert_eq!(actions[0], Action::DropPermit);
+    let settled = settlement(&actions);
+    assert_eq!(settled.receipts, [1]);
+    assert!(
+        settled
+            .changes
+            .iter()
+            .all(|(_, last)| last.outcome == Outcome::Applied)
+            && settled.uploaded
+    );
+    assert_eq!(project.handle(Event::Settled, 60), [Action::Forget]);
+    assert!(project.is_quiet() && project.receipts().next().is_none());
+}
+
+#[test]
+fn what_arrives_while_an_upload_runs_travels_in_the_next_one() {
+    let mut project = Project::new(FAST, 1);
+    uploading(&mut project, &[1]);
+    assert!(project.handle(arrival(2), 20).is_empty());
+    assert!(project.handle(arrival(3), 21).is_empty());
+    project.handle(TAKEN, 40);
+    project.handle(Event::Listed(Ok(Ok(()))), 50);
+    let actions = project.handle(Event::Settled, 60);
+    assert_eq!(
+        actions,
+        [Action::Forget, Action::WantPermit],
+        "the stream has been quiet for long"
+    );
+    assert_eq!(
+        project.handle(Event::Permit, 61),
+        [Action::ReadBase],
+        "the shard is ours: no second look for left uploads"
+    );
+    let asked = project.handle(
+        Event::Base(Ok(BaseFacts {
+            exists: true,
+            flows: 1,
+        })),
+        62,
+    );
+    assert!(matches!(&asked[..], [Action::Plan(ask)] if ask.receipts == [2, 3]));
+}
+
+#[test]
+fn an_upload_left_open_is_waited_for_and_its_landing_ends_the_wait() {
+    let mut project = Project::new(FAST, 1);
+    project.handle(arrival(1), 0);
+    project.handle(Event::Timer, 10);
+    project.handle(Event::Permit, 11);
+    let open = OpenAttempt {
+        attempt: "left.zip".into(),
+        consumer: "dead".into(),
+    };
+    let actions = project.handle(Event::OpenAttempts(vec![open]), 12);
+    assert_eq!(actions[1], Action::Look(Doubtful::Left("left.zip".into())));
+    assert!(project.handle(Event::Looked(Ok(Landing::NotSeen)), 20).is_empty());
+    assert_eq!(project.next_timer(), Some(120));
+    assert_eq!(
+        project.handle(Event::Timer, 120),
+        [Action::Look(Doubtful::Left("left.zip".into()))]
+    );
+    let actions = project.handle(Event::Looked(Ok(Landing::Landed)), 130);
+    assert_eq!(
+        actions,
+        [
+            Action::EndAttempt(Doubtful::Left("left.zip".into())),
+            Action::ReadBase
+        ]
+    );
+}
+
+#[test]
+fn a_fence_ends_by_itself_when_nothing_lands() {
+    let mut project = Project::new(FAST, 1);
+    project.handle(arrival(1), 0);
+    project.handle(Event::Timer, 10);
+    project.handle(Event::Permit, 11);
+    project.handle(
+        Event::OpenAttempts(vec![OpenAttempt {
+            attempt: "x".into(),
+            consumer: "y".into(),
+        }]),
+        12,
+    );
+    let actions = project.handle(Event::Looked(Ok(Landing::NotSeen)), 12 + 70_000);
+    assert_eq!(
+        actions,
+        [Action::EndAttempt(Doubtful::Left("x".into())), Action::ReadBase]
+    );
+}
+
+#[test]
+fn a_doubtful_upload_is_looked_for_before_anything_else_and_counts_when_it_landed() {
+    let mut project = Project::new(FAST, 1);
+    uploading(&mut project, &[1]);
+    let actions = project.handle(Event::Uploaded(Err(UploadTrouble::InDoubt("timeout".into()))), 40);
+    assert!(matches!(&actions[..], [Action::Say(LogLine::Doubt { .. })]));
+    assert_eq!(project.handle(Event::Timer, 140), [Action::Look(Doubtful::Own)]);
+    assert!(
+        project
+            .handle(Event::Looked(Err(Trouble::Later("down".into()))), 150)
+            .is_empty()
+    );
+    project.handle(Event::Timer, 250);
+    let actions = project.handle(Event::Looked(Ok(Landing::Landed)), 260);
+    assert_eq!(actions, [Action::EndAttempt(Doubtful::Own), Action::List]);
+}
+
+#[test]
+fn what_a_doubtful_upload_brought_is_ours_when_the_next_plan_finds_it() {
+    let mut project = Project::new(FAST, 1);
+    uploading(&mut project, &[1]);
+    project.handle(Event::Uploaded(Err(UploadTrouble::InDoubt("timeout".into()))), 40);
+    project.handle(Event::Timer, 140);
+    let actions = project.handle(Event::Looked(Ok(Landing::NotSeen)), 40 + 70_000);
+    assert!(actions.contains(&Action::EndAttempt(Doubtful::Own)) && actions.contains(&Action::DropPermit));
+    let due = project.next_timer().unwrap();
+    project.handle(Event::Timer, due);
+    project.handle(Event::Permit, due);
+    project.handle(
+        Event::Base(Ok(BaseFacts {
+            exists: true,
+            flows: 1,
+        })),
+        due,
+    );
+    let planned = Planned {
+        decisions: vec![(id(1), Decision::Unchanged)],
+        ..Planned::default()
+    };
+    let actions = project.handle(Event::Planned(planned), due);
+    assert_eq!(settlement(&actions).changes[0].1.outcome, Outcome::Applied);
+}
+
+#[test]
+fn trouble_waits_with_growing_delays_and_gives_the_permit_back() {
+    let mut project = Project::new(FAST, 7);
+    let mut now = 0;
+    uploading(&mut project, &[1]);
+    let mut delays = Vec::new();
+    for _ in 0..4 {
+        let actions = project.handle(Event::Uploaded(Err(UploadTrouble::Later("503".into()))), now);
+        assert!(actions.contains(&Action::DropPermit));
+        let due = project.next_timer().unwrap();
+        delays.push(due - now);
+        now = due;
+        project.handle(Event::Timer, now);
+        project.handle(Event::Permit, now);
+        project.handle(
+            Event::Base(Ok(BaseFacts {
+                exists: true,
+                flows: 0,
+            })),
+            now,
+        );
+        project.handle(Event::Planned(applying(&[1])), now);
+        project.handle(Event::Announced, now);
+    }
+    let bounds = [(500, 1_000), (1_000, 2_000), (2_000, 4_000), (2_000, 4_000)];
+    assert!(
+        delays
+            .iter()
+            .zip(bounds)
+            .all(|(delay, (low, high))| (low..=high).contains(delay)),
+        "{delays:?}"
+    );
+}
+
+#[test]
+fn only_the_named_culprit_dies() {
+    let mut project = Project::new(FAST, 1);
+    uploading(&mut project, &[1, 2, 3]);
+    let named = vec![(id(2), "bad".to_owned())];
+    let answer = Event::Uploaded(Err(UploadTrouble::Refused {
+        text: "bad".into(),
+        named,
+    }));
+    assert_eq!(
+        project.handle(answer, 20),
+        [Action::EndAttempt(Doubtful::Own), Action::ReadBase]
+    );
+    let asked = project.handle(
+        Event::Base(Ok(BaseFacts {
+            exists: true,
+            flows: 0,
+        })),
+        21,
+    );
+    assert!(matches!(&asked[..], [Action::Plan(ask)] if ask.settled.contains(&id(2))));
+    project.handle(Event::Planned(applying(&[1, 3])), 22);
+    project.handle(Event::Announced, 23);
+    project.handle(TAKEN, 24);
+    let actions = project.handle(Event::Listed(Ok(Ok(()))), 25);
+    let outcomes: BTreeMap<u64, Outcome> = settlement(&actions)
+        .changes
+        .iter()
+        .map(|(id, last)| (id.seq, last.outcome))
+        .collect();
+    assert_eq!(
+        outcomes,
+        BTreeMap::from([(1, Outcome::Applied), (2, Outcome::Dead), (3, Outcome::Applied)])
+    );
+    assert_eq!(settlement(&actions).receipts, [1]);
+}
+
+/// Plays on against an Azkaban that refuses any upload with a bad change, until the project is quiet.
+fn play_poison(project: &mut Project, all: &[u64], bad: &[u64]) -> (BTreeMap<u64, Outcome>, usize) {
+    let (mut outcomes, mut uploads) = (BTreeMap::new(), 1);
+    let mut in_upload: Vec<u64> = all.to_vec();
+    let answer = |tried: &[u64]| {
+        if tried.iter().any(|seq| bad.contains(seq)) {
+            refused()
+        } else {
+            TAKEN
+        }
+    };
+    let mut actions = project.handle(answer(&in_upload), 20);
+    let mut now = 20;
+    for _ in 0..500 {
+        now += 1;
+        let Some(action) = actions
+            .iter()
+            .rev()
+            .find(|action| !matches!(action, Action::DropPermit | Action::Say(_)))
+        else {
+            break;
+        };
+        let event = match action.clone() {
+            Action::WantPermit => Event::Permit,
+            Action::ReadBase => Event::Base(Ok(BaseFacts {
+                exists: true,
+                flows: 0,
+            })),
+            Action::Plan(ask) => {
+                let out =
+                    |seq: &&u64| !ask.settled.contains(&id(**seq)) && !ask.held_back.contains(&id(**seq));
+                in_upload = all
+                    .iter()
+                    .filter(out)
+                    .filter(|seq| !outcomes.contains_key(*seq))
+                    .copied()
+                    .collect();
+                let mut planned = applying(&in_upload);
+                planned.upload |= ask.force;
+                Event::Planned(planned)
+            }
+            Action::Announce => Event::Announced,
+            Action::Upload => {
+                uploads += 1;
+                answer(&in_upload)
+            }
+            Action::List => Event::Listed(Ok(Ok(()))),
+            Action::Settle(settlement) => {
+                for (id, last) in settlement.changes {
+                    assert!(
+                        outcomes.insert(id.seq, last.outcome).is_none(),
+                        "{id:?} is final twice"
+                    );
+                }
+                Event::Settled
+            }
+            Action::Forget => break,
+            other => panic!("unexpected {other:?}"),
+        };
+        actions = project.handle(event, now);
+    }
+    (outcomes, uploads)
+}
+
+#[test]
+fn unnamed_culprits_are_found_by_halving_and_the_others_applied() {
+    let mut project = Project::new(FAST, 1);
+    let all: Vec<u64> = (1..=100).collect();
+    uploading(&mut project, &all);
+    let (outcomes, uploads) = play_poison(&mut project, &all, &[7, 64]);
+    let dead: Vec<u64> = outcomes
+        .iter()
+        .filter(|(_, outcome)| **outcome == Outcome::Dead)
+        .map(|(seq, _)| *seq)
+        .collect();
+    assert_eq!((dead, outcomes.len()), (vec![7, 64], 100));
+    assert!(uploads <= 20, "{uploads}");
+    assert!(project.is_quiet());
+}
+
+#[test]
+fn draining_lets_a_begun_upload_end_and_begins_nothing_new() {
+    let mut project = Project::new(FAST, 1);
+    uploading(&mut project, &[1]);
+    project.handle(arrival(2), 20);
+    assert!(project.handle(Event::Drain, 21).is_empty());
+    assert!(!project.is_quiet() && project.is_begun());
+    project.handle(TAKEN, 30);
+    project.handle(Event::Listed(Ok(Ok(()))), 31);
+    project.handle(Event::Settled, 32);
+    assert!(project.is_quiet());
+    assert_eq!(project.receipts().collect::<Vec<_>>(), [2]);
+    assert_eq!(project.next_timer(), None);
+}
+
+#[test]
+fn draining_gives_up_what_is_not_begun_and_an_answer_that_comes_late_changes_nothing() {
+    let mut project = Project::new(FAST, 1);
+    project.handle(arrival(1), 0);
+    project.handle(Event::Timer, 10);
+    let actions = project.handle(Event::Drain, 11);
+    assert_eq!(actions, [Action::Abort, Action::DropPermit, Action::Forget]);
+    assert!(project.is_quiet());
+    assert_eq!(project.handle(Event::Permit, 12), [Action::DropPermit]);
+    assert_eq!(project.receipts().collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn a_full_window_begins_at_once() {
+    let mut project = Project::new(FAST, 1);
+    let actions = project.handle(
+        Event::Arrived(Arrival {
+            receipt: 1,
+            returns: 0,
+            window_full: true,
+        }),
+        5,
+    );
+    assert_eq!(actions, [Action::WantPermit]);
+}
+
+#[test]
+fn an_unreadable_message_is_settled_with_its_reason_and_stops_nobody() {
+    let mut project = Project::new(FAST, 1);
+    project.handle(arrival(1), 0);
+    project.handle(arrival(2), 0);
+    project.handle(Event::Timer, 10);
+    project.handle(Event::Permit, 11);
+    project.handle(Event::OpenAttempts(vec![]), 12);
+    project.handle(
+        Event::Base(Ok(BaseFacts {
+            exists: true,
+            flows: 0,
+        })),
+        13,
+    );
+    let planned = Planned {
+        unreadable: vec![(2, "not gzip".into())],
+        decisions: vec![(id(1), Decision::Unchanged)],
+        ..Planned::default()
+    };
+    let actions = project.handle(Event::Planned(planned), 14);
+    assert_eq!(settlement(&actions).receipts, [1, 2]);
+    assert_eq!(settlement(&actions).unreadable.len(), 1);
+}
