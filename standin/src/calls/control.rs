@@ -1,0 +1,76 @@
+//! The stand-in's own pages, which no Azkaban has: what it has done, and what is to go wrong. No login.
+
+use hyper::header::{self, CONTENT_TYPE, HeaderName};
+use hyper::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::calls::{Answered, method_not_allowed};
+use crate::server::Server;
+use crate::state::faults::Faults;
+use crate::wire::answer::Answer;
+use crate::wire::request::Request;
+
+pub(super) fn answer(server: &Server, request: &Request) -> Answered {
+    let get = matches!(request.method, Method::GET | Method::HEAD);
+    Ok(match request.path.as_str() {
+        "/standin/stats" if get => stats(server, request),
+        "/standin/faults" if get => json(StatusCode::OK, &serde_json::json!(server.faults.get())),
+        "/standin/faults" if request.method == Method::PUT => set_faults(server, request),
+        "/standin/stats" | "/standin/faults" => method_not_allowed(&request.method, &request.path),
+        path => Answer::error_page(StatusCode::NOT_FOUND, path, "NOT_FOUND", "").reason("Not Found"),
+    })
+}
+
+fn json(status: StatusCode, value: &Value) -> Answer {
+    Answer::text(format!("{value:#}\n"))
+        .status(status)
+        .header(CONTENT_TYPE, "application/json")
+}
+
+/// JSON, or Prometheus' text when `Accept` or `format` asks for it.
+fn stats(server: &Server, request: &Request) -> Answer {
+    let stats = server.stats();
+    let accept = request.header(header::ACCEPT).unwrap_or_default();
+    let text = match request.param("format") {
+        Some(format) => format == "prometheus",
+        None => accept.contains("text/plain") || accept.contains("openmetrics"),
+    };
+    if text {
+        return Answer::text(stats.prometheus())
+            .header(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+    }
+    json(StatusCode::OK, &serde_json::json!(stats))
+}
+
+/// Changes the fields that are named. `sessions_lost: true` forgets all sessions at once.
+fn set_faults(server: &Server, request: &Request) -> Answer {
+    let refuse = |status, why: String| json(status, &serde_json::json!({ "error": why }));
+    if !server.options.allow_faults {
+        return refuse(StatusCode::FORBIDDEN, "started without --allow-faults".to_owned());
+    }
+    let Ok(Value::Object(mut changes)) = serde_json::from_slice(&request.body) else {
+        return refuse(StatusCode::BAD_REQUEST, "the body is no JSON object".to_owned());
+    };
+    let sessions_lost = changes
+        .remove("sessions_lost")
+        .is_some_and(|lost| lost == Value::Bool(true));
+    if changes.contains_key("fail_persist_after") && !changes.contains_key("fail_persist") {
+        changes.insert("fail_persist".to_owned(), 1.into());
+    }
+    let Value::Object(mut faults) = serde_json::json!(server.faults.get()) else {
+        return refuse(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "faults cannot be written as JSON".to_owned(),
+        );
+    };
+    faults.extend(changes);
+    match serde_json::from_value::<Faults>(Value::Object(faults)) {
+        Ok(faults) => server.faults.set(faults),
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, error.to_string()),
+    }
+    if sessions_lost {
+        server.sessions.lose_all();
+    }
+    json(StatusCode::OK, &serde_json::json!(server.faults.get()))
+        .header(HeaderName::from_static("cache-control"), "no-store")
+}

@@ -1,0 +1,436 @@
+//! Uploading a project: checks, parsing (in parallel), storing (one at a time per project), cleaning up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use flowlift_azkaban::Format;
+use flowlift_azkaban::archive::{ZipLimits, read_zip};
+use flowlift_azkaban::load::{Load, Problem, load};
+use hyper::StatusCode;
+
+use crate::server::Server;
+use crate::state::faults::UploadFaults;
+use crate::state::permission::Right;
+use crate::state::persist::{self, Rows, rows};
+use crate::state::project::{Project, Version};
+use crate::state::sessions::Session;
+use crate::wire::answer::{Answer, Failure, Outcome};
+use crate::wire::java::{cut, utf16_len};
+use crate::wire::json::{HashMapJson, Json};
+use crate::wire::multipart::Part;
+use crate::wire::request::{Fields, Request};
+
+/// Characters of a validator's report that are told.
+const REPORT_MAX: usize = 4000;
+/// Characters of an exception that are told.
+const EXCEPTION_MAX: usize = 512;
+/// Content types a zip may come with.
+const ZIP_TYPES: [&str; 3] = [
+    "application/zip",
+    "application/x-zip-compressed",
+    "application/octet-stream",
+];
+
+/// What came of an upload.
+pub(super) struct Uploaded {
+    status: StatusCode,
+    ret: HashMapJson,
+    /// The answer never leaves: a fault.
+    cut: bool,
+}
+
+impl Uploaded {
+    fn refused(status: StatusCode, error: impl Into<String>) -> Self {
+        Self {
+            status,
+            ret: HashMapJson::new().with("error", error.into()),
+            cut: false,
+        }
+    }
+
+    /// For `ajax=upload`.
+    pub(super) fn answer(self) -> Answer {
+        if self.cut {
+            return Answer::cut();
+        }
+        Answer::json(&self.ret.json()).status(self.status)
+    }
+
+    /// For `action=upload`, the browser's form: back to the project, an error in a cookie.
+    pub(super) fn redirect(self, request: &Request, project: &str) -> Answer {
+        if self.cut {
+            return Answer::cut();
+        }
+        let answer = Answer::redirect(&format!("{}{}?project={project}", request.base(), request.path));
+        match self.ret.get("error") {
+            Some(Json::Text(error)) => answer
+                .cookie("azkaban.failure.message", error)
+                .outcome(Outcome::Refused),
+            _ => answer,
+        }
+    }
+}
+
+/// Runs to its end whatever becomes of the client: the caller runs it in a task of its own.
+pub(super) async fn answer(server: &Server, session: &Session, fields: &Fields) -> Result<Uploaded, Failure> {
+    let name = fields.text("project")?.unwrap_or_default();
+    let project = match find(server, session, &name).await {
+        Ok(project) => project,
+        Err(refused) => return Ok(refused),
+    };
+    let (_uploading, overlaps) = project.begin_upload();
+    server.counters.upload_began(overlaps);
+    if overlaps {
+        tracing::info!(
+            project = project.name,
+            "another upload of the same project is under way"
+        );
+    }
+    let (part, file) = match zip_part(fields)? {
+        Ok(found) => found,
+        Err(refused) => return Ok(refused),
+    };
+    let faults = server.faults.next_upload();
+    if faults.html_500 {
+        return Err(Failure::exception(
+            "java.lang.OutOfMemoryError",
+            "Java heap space",
+        ));
+    }
+    if let Some(ms) = faults.hang_ms {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+    install(server, session, &project, file, part.content.clone(), faults).await
+}
+
+/// The project, if this user may upload to it.
+async fn find(server: &Server, session: &Session, name: &str) -> Result<Arc<Project>, Uploaded> {
+    if name.is_empty() {
+        return Err(Uploaded::refused(
+            StatusCode::BAD_REQUEST,
+            "No project name found.",
+        ));
+    }
+    let Some(project) = server.project(name).await else {
+        let error = format!("Installation Failed. Project '{name} doesn't exist.");
+        return Err(Uploaded::refused(StatusCode::GONE, error));
+    };
+    if !project.allows(&session.user, Right::Write) {
+        let error = format!(
+            "Installation Failed. User '{}' does not have write access.",
+            session.user.name
+        );
+        return Err(Uploaded::refused(StatusCode::BAD_REQUEST, error));
+    }
+    Ok(project)
+}
+
+/// The file and its name, if it looks like a zip from outside.
+fn zip_part(fields: &Fields) -> Result<Result<(&Part, &str), Uploaded>, Failure> {
+    let part = fields
+        .part("file")
+        .ok_or_else(|| Failure::null("org.apache.commons.fileupload.FileItem.getName()", "<local10>"))?;
+    let file = part
+        .file
+        .as_deref()
+        .ok_or_else(|| Failure::cast("java.lang.String", "org.apache.commons.fileupload.FileItem"))?;
+    let extension = extension(file).to_lowercase();
+    if extension != "zip" {
+        let error = format!("File extension '{extension}' unrecognized.");
+        return Ok(Err(Uploaded::refused(StatusCode::BAD_REQUEST, error)));
+    }
+    let kind = part.content_type.as_deref();
+    if !kind.is_some_and(|kind| ZIP_TYPES.iter().any(|zip| kind.starts_with(zip))) {
+        let error = format!(
+            "Content type '{}' does not match extension '{extension}'",
+            kind.unwrap_or("null")
+        );
+        return Ok(Err(Uploaded::refused(StatusCode::BAD_REQUEST, error)));
+    }
+    Ok(Ok((part, file)))
+}
+
+/// What stands behind the last dot of the last part of a path.
+fn extension(file: &str) -> &str {
+    let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    name.rsplit_once('.').map_or("", |(_, extension)| extension)
+}
+
+/// Parses, stores and cleans up; every end says the project's number and version as it then is.
+async fn install(
+    server: &Server,
+    session: &Session,
+    project: &Arc<Project>,
+    file: &str,
+    zip: Bytes,
+    faults: UploadFaults,
+) -> Result<Uploaded, Failure> {
+    let locks = project.read().locks.clone();
+    let outcome = match parse(server, file, zip.clone()).await? {
+        Ok(rows) => store(server, session, project, Upload { file, zip, rows }, faults)
+            .await
+            .map_err(Refusal::Exception),
+        Err(refusal) => Err(refusal),
+    };
+    let error = match outcome {
+        Ok(()) => {
+            server.counters.upload_installed();
+            clean_up(server, project, &locks);
+            None
+        }
+        Err(Refusal::Report(problems)) => {
+            clean_up(server, project, &locks);
+            Some(report(&problems))
+        }
+        Err(Refusal::Exception(message)) => Some(exception(&message)),
+    };
+    let mut ret = HashMapJson::new().with("projectId", project.id.to_string());
+    ret.put("version", project.read().version.to_string());
+    let status = if error.is_some() {
+        StatusCode::INTERNAL_SERVER_ERROR
+    } else {
+        StatusCode::OK
+    };
+    let cut = faults.drop_after_commit && error.is_none();
+    if let Some(error) = error {
+        ret.put("error", error);
+    }
+    Ok(Uploaded { status, ret, cut })
+}
+
+/// Why a zip is not installed.
+enum Refusal {
+    /// The validator's report.
+    Report(Vec<Problem>),
+    /// An exception's message.
+    Exception(String),
+}
+
+/// Unpacks and loads, apart from all other requests.
+async fn parse(server: &Server, file: &str, zip: Bytes) -> Result<Result<Rows, Refusal>, Failure> {
+    if file.contains('/') {
+        let message = format!(
+            "/tmp/{}/{file} (No such file or directory)",
+            crate::state::now_ms()
+        );
+        return Ok(Err(Refusal::Exception(message)));
+    }
+    let limits = server.options.zip;
+    let parsed = tokio::task::spawn_blocking(move || parse_zip(&zip, &limits)).await;
+    parsed.unwrap_or_else(|panic| {
+        tracing::error!(%panic, "the loader panicked");
+        Err(Failure::exception(
+            "java.lang.IllegalStateException",
+            "the loader panicked",
+        ))
+    })
+}
+
+fn parse_zip(zip: &[u8], limits: &ZipLimits) -> Result<Result<Rows, Refusal>, Failure> {
+    let tree = match read_zip(zip, limits) {
+        Ok(tree) => tree,
+        Err(error) => {
+            tracing::debug!(%error, "a zip was refused");
+            return Ok(Err(Refusal::Exception("Error unzipping file.".to_owned())));
+        }
+    };
+    match load(&tree) {
+        Load::Flows(loaded) => Ok(Ok(rows(&tree, &loaded))),
+        Load::Refused(problems) => Ok(Err(Refusal::Report(problems))),
+        Load::Exception(problem) => Ok(Err(Refusal::Exception(problem.message))),
+        Load::StackOverflow => Err(Failure::stack_overflow()),
+    }
+}
+
+/// What is to be stored.
+struct Upload<'a> {
+    file: &'a str,
+    zip: Bytes,
+    rows: Rows,
+}
+
+/// Stores under the project's lock, in 4.0.0's order. What is done before an error stays done.
+async fn store(
+    server: &Server,
+    session: &Session,
+    project: &Project,
+    upload: Upload<'_>,
+    faults: UploadFaults,
+) -> Result<(), String> {
+    let Upload { file, zip, rows } = upload;
+    let _storing = project.storing.lock().await;
+    server.faults.database().await;
+    let version = project.read().highest() + 1;
+    if !persist::zip_name_fits(file) {
+        return Err(format!(
+            "Error initializing project id: {} version: {version} ",
+            project.id
+        ));
+    }
+    // A copy of its own: the part is a slice of the whole body.
+    let zip = Some(Bytes::copy_from_slice(&zip));
+    project.write().versions.insert(
+        version,
+        Version {
+            file: file.to_owned(),
+            zip,
+        },
+    );
+
+    let cost = Cost::new(&rows, &faults);
+    let mut broken_flow = rows.broken_flow;
+    if let Some(after) = faults.fail_after {
+        let at = broken_flow.as_ref().map_or(usize::MAX, |(at, _)| *at).min(after);
+        let id = rows
+            .flows
+            .iter()
+            .nth(at)
+            .map_or_else(String::new, |flow| flow.id.to_string());
+        broken_flow = Some((at, format!("Error inserting flow {id}")));
+    }
+    if let Some((at, message)) = broken_flow {
+        cost.flows(at).await;
+        return Err(message);
+    }
+    cost.flows(rows.listed).await;
+    server.faults.database().await;
+    {
+        let mut state = project.write();
+        state.version = version;
+        state.flows = Arc::new(rows.flows);
+        session.user.name.clone_into(&mut state.modified_by);
+        // New flow objects are not locked; the locks come back at the end, if it is reached.
+        state.locks.clear();
+        state.missing.clear();
+        if let Some(broken) = &rows.broken_source {
+            state.missing.clone_from(&broken.missing);
+        }
+    }
+    if let Some(broken) = rows.broken_source {
+        return Err(broken.words.say(&project.name, version));
+    }
+    cost.sources().await;
+    server.faults.database().await;
+    project.log(
+        &session.user.name,
+        "UPLOADED",
+        Some(format!("Uploaded project files zip {file}")),
+    );
+    drop(_storing);
+    let first = project.read().version - server.options.retention;
+    project.write().clean_before(first);
+    Ok(())
+}
+
+/// The artificial latency: half of it for the rows before the switch of versions, half for those after it.
+struct Cost {
+    ms_per_flow: f64,
+    listed: usize,
+}
+
+impl Cost {
+    fn new(rows: &Rows, faults: &UploadFaults) -> Self {
+        let ms_per_flow = if rows.format == Format::V2 {
+            faults.ms_per_flow_v2
+        } else {
+            faults.ms_per_flow
+        };
+        Self {
+            ms_per_flow,
+            listed: rows.listed,
+        }
+    }
+
+    async fn flows(&self, count: usize) {
+        pause_ms(self.ms_per_flow / 2.0, count).await;
+    }
+
+    async fn sources(&self) {
+        pause_ms(self.ms_per_flow / 2.0, self.listed).await;
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no zip holds 2^52 flows")]
+async fn pause_ms(ms_per_flow: f64, count: usize) {
+    crate::server::pause(ms_per_flow * count as f64).await;
+}
+
+/// After an accepted or reported upload: locks of flows that are still there come back, schedules of others go.
+fn clean_up(server: &Server, project: &Project, locks: &HashMap<String, Option<String>>) {
+    let flows = {
+        let mut state = project.write();
+        let flows = Arc::clone(&state.flows);
+        let kept = locks.iter().filter(|(flow, _)| flows.get(flow).is_some());
+        state
+            .locks
+            .extend(kept.map(|(flow, why)| (flow.clone(), why.clone())));
+        flows
+    };
+    for schedule in server
+        .world
+        .schedules
+        .prune(project.id, |flow| flows.get(flow).is_some())
+    {
+        project.log(
+            "azkaban",
+            "SCHEDULE",
+            Some(format!("Schedule {} has been removed.", schedule.text)),
+        );
+    }
+}
+
+fn report(problems: &[Problem]) -> String {
+    let mut text = "Validator Directory Flow reports errors:<br><br>".to_owned();
+    for problem in problems {
+        text.push_str(&problem.message);
+        text.push_str("<br>");
+    }
+    cut(&text, REPORT_MAX).to_owned()
+}
+
+fn exception(message: &str) -> String {
+    if utf16_len(message) > EXCEPTION_MAX {
+        let start = cut(message, EXCEPTION_MAX);
+        return format!("Installation Failed.<br>{start}<br>Too many errors to display.<br>");
+    }
+    format!("Installation Failed.<br>{message}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extension_is_what_follows_the_last_dot_of_the_file_name() {
+        for (file, expected) in [
+            ("a.zip", "zip"),
+            ("a.b.ZIP", "ZIP"),
+            ("a.zip/b", ""),
+            ("zip", ""),
+            ("a\\b.tar", "tar"),
+        ] {
+            assert_eq!(extension(file), expected, "{file}");
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_as_azkaban_cuts_them() {
+        let problem = Problem {
+            message: "x".repeat(30),
+            path: None,
+            flow: None,
+        };
+        assert_eq!(report(&vec![problem; 200]).len(), 4000);
+        assert_eq!(exception("short"), "Installation Failed.<br>short");
+        let long = exception(&"y".repeat(513));
+        assert_eq!(
+            long,
+            format!(
+                "Installation Failed.<br>{}<br>Too many errors to display.<br>",
+                "y".repeat(512)
+            )
+        );
+    }
+}

@@ -1,0 +1,258 @@
+//! The running server: what all requests share, and the road of one request from its connection and back.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::{Response, StatusCode};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::calls;
+use crate::connection;
+use crate::options::{Options, User};
+use crate::state::faults::{FaultBoard, Faults};
+use crate::state::project::Project;
+use crate::state::sessions::Sessions;
+use crate::state::stats::{Counters, Sizes, Stats};
+use crate::state::world::World;
+use crate::wire::answer::{Answer, Outcome};
+use crate::wire::request::Request;
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) options: Options,
+    pub(crate) users: Vec<Arc<User>>,
+    pub(crate) sessions: Sessions,
+    pub(crate) world: World,
+    pub(crate) faults: FaultBoard,
+    pub(crate) counters: Counters,
+    /// Where this program is installed.
+    pub(crate) path: String,
+    /// Requests under way; they go on when their client leaves.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Server {
+    fn new(options: Options) -> Self {
+        let path = std::env::current_exe().map_or_else(|_| String::new(), |path| path.display().to_string());
+        Self {
+            users: options.users.iter().cloned().map(Arc::new).collect(),
+            sessions: Sessions::new(options.session_idle, options.max_sessions),
+            world: World::default(),
+            faults: FaultBoard::new(&options),
+            counters: Counters::default(),
+            path,
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            options,
+        }
+    }
+
+    /// An active project; only for unknown names Azkaban asks its database.
+    pub(crate) async fn project(&self, name: &str) -> Option<Arc<Project>> {
+        let found = self.world.project(name);
+        if found.is_none() {
+            self.faults.database().await;
+            return self.world.project(name);
+        }
+        found
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let (projects, flows) = self.world.sizes();
+        let (schedules, sessions) = (self.world.schedules.count(), self.sessions.count());
+        self.counters.snapshot(Sizes {
+            projects,
+            flows,
+            schedules,
+            sessions,
+        })
+    }
+
+    /// Reads a request whole, then answers it in a task of its own: like a servlet's thread it does not notice that the
+    /// client has left. `held` is kept until then. An error cuts the connection.
+    pub(crate) async fn handle<T: Send + 'static>(
+        self: Arc<Self>,
+        request: hyper::Request<Incoming>,
+        client: IpAddr,
+        held: T,
+    ) -> Result<Response<Full<Bytes>>, Cut> {
+        let (parts, body) = request.into_parts();
+        if let Some(answer) = calls::form_too_large(&parts.headers, parts.uri.path()) {
+            return Ok(answer.into_response());
+        }
+        let body = match collect(body, self.options.body_max).await? {
+            Some(body) => body,
+            None => return Ok(too_large().into_response()),
+        };
+        let request = Request::new(parts, body, client);
+        let mut waiting = Waiting {
+            server: Arc::clone(&self),
+            answered: false,
+        };
+        let answering = self.tasks.spawn(Arc::clone(&self).answer(request, held));
+        let answer = answering.await;
+        waiting.answered = true;
+        match answer {
+            Ok(Some(answer)) if !answer.cut => Ok(answer.into_response()),
+            Ok(_) => Err(Cut),
+            Err(panic) => {
+                tracing::error!(%panic, "a request panicked");
+                Err(Cut)
+            }
+        }
+    }
+
+    /// `None` when the server stops meanwhile.
+    async fn answer<T>(self: Arc<Self>, request: Request, held: T) -> Option<Answer> {
+        let call = calls::call_name(&request);
+        let answering = async {
+            pause(self.faults.get().ms_per_request).await;
+            calls::answer(&self, &request).await
+        };
+        let answer = tokio::select! {
+            answer = answering => answer,
+            () = self.stop.cancelled() => return None,
+        };
+        self.counters
+            .answered(call, answer.status.as_u16(), answer.outcome);
+        tracing::debug!(
+            call,
+            path = request.path,
+            status = answer.status.as_u16(),
+            outcome = answer.outcome.code(),
+            "answered"
+        );
+        drop(held);
+        Some(answer)
+    }
+}
+
+/// Counts clients that left before their answer.
+struct Waiting {
+    server: Arc<Server>,
+    answered: bool,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.server.counters.abandoned();
+        }
+    }
+}
+
+/// Sleeps so many milliseconds; none costs nothing.
+pub(crate) async fn pause(ms: f64) {
+    if ms > 0.0 {
+        tokio::time::sleep(Duration::from_secs_f64(ms / 1000.0)).await;
+    }
+}
+
+/// The connection is cut without an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the connection is cut")]
+pub(crate) struct Cut;
+
+/// Reads a body whole; `None` when it is larger than allowed, an error when the client left in the middle.
+async fn collect(mut body: Incoming, max: usize) -> Result<Option<Bytes>, Cut> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > max {
+        return Ok(None);
+    }
+    let mut whole = BytesMut::with_capacity(announced);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Cut)?.into_data() else {
+            continue;
+        };
+        if whole.len() + data.len() > max {
+            return Ok(None);
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(Some(whole.freeze()))
+}
+
+/// Azkaban takes any size; this is the stand-in's own limit.
+fn too_large() -> Answer {
+    Answer::text("the body is larger than this stand-in takes\n")
+        .status(StatusCode::PAYLOAD_TOO_LARGE)
+        .outcome(Outcome::Failed)
+}
+
+/// A stand-in that can be started.
+#[derive(Debug, Clone, Copy)]
+pub struct Standin;
+
+impl Standin {
+    /// Binds the address and answers from now on, on the current tokio runtime.
+    pub async fn start(options: Options) -> std::io::Result<Running> {
+        let listener = TcpListener::bind(options.listen).await?;
+        let addr = listener.local_addr()?;
+        let server = Arc::new(Server::new(options));
+        server
+            .tasks
+            .spawn(connection::accept(listener, Arc::clone(&server)));
+        Ok(Running { addr, server })
+    }
+}
+
+/// A running stand-in; dropping it stops it at once, connections and uploads included.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    server: Arc<Server>,
+}
+
+impl Running {
+    /// The address clients use, for example `http://127.0.0.1:8081`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.server.stats()
+    }
+
+    /// What goes wrong now.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        self.server.faults.get()
+    }
+
+    /// Changes what goes wrong, whether or not faults may be set over HTTP.
+    pub fn set_faults(&self, change: impl FnOnce(&mut Faults)) {
+        let mut faults = self.server.faults.get();
+        change(&mut faults);
+        self.server.faults.set(faults);
+    }
+
+    /// Forgets all sessions, as a restart does.
+    pub fn lose_sessions(&self) {
+        self.server.sessions.lose_all();
+    }
+
+    /// Stops it and waits until nothing of it runs any more.
+    pub async fn stop(self) {
+        self.server.stop.cancel();
+        self.server.tasks.close();
+        self.server.tasks.wait().await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.server.stop.cancel();
+    }
+}

@@ -1,0 +1,179 @@
+//! The flows of one project in little memory: what the calls that read flows need, and nothing else.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use flowlift_azkaban::load::{self, Loaded};
+
+use crate::wire::java::hash_order;
+
+/// All flows of a project's active version, in Java's hash order.
+#[derive(Debug, Default)]
+pub(crate) struct Flows {
+    flows: Box<[Flow]>,
+    /// Positions in `flows`, sorted by id.
+    by_id: Box<[u32]>,
+}
+
+/// One flow.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) id: Box<str>,
+    /// Stored, but not listed.
+    pub(crate) embedded: bool,
+    /// Sorted by id.
+    pub(crate) nodes: Box<[Node]>,
+}
+
+/// One job of a flow.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) id: Box<str>,
+    pub(crate) kind: Arc<str>,
+    pub(crate) level: u32,
+    /// Positions of the nodes it depends on, in order of their ids.
+    pub(crate) inputs: Box<[u32]>,
+    pub(crate) condition: Option<Box<str>>,
+    pub(crate) embedded: Option<Box<str>>,
+    pub(crate) source: Box<str>,
+    pub(crate) props: Props,
+}
+
+impl Flows {
+    /// Takes over what the loader found.
+    pub(crate) fn new(loaded: &Loaded) -> Self {
+        let mut kinds = HashMap::new();
+        // Within a bucket the order is that in which the file system listed the files; `fa` before `FA` was seen.
+        let listed = loaded
+            .flows
+            .iter()
+            .rev()
+            .map(|(id, flow)| Flow::new(id, flow, false, &mut kinds));
+        let mut flows: Vec<Flow> = listed.collect();
+        flows.extend(
+            loaded
+                .embedded
+                .iter()
+                .rev()
+                .map(|(id, flow)| Flow::new(id, flow, true, &mut kinds)),
+        );
+        hash_order(&mut flows, |flow| &flow.id);
+        let mut by_id: Vec<u32> = (0..).take(flows.len()).collect();
+        by_id.sort_unstable_by(|&a, &b| flows[a as usize].id.cmp(&flows[b as usize].id));
+        Self {
+            flows: flows.into(),
+            by_id: by_id.into(),
+        }
+    }
+
+    /// A flow by its exact id; embedded ones too.
+    pub(crate) fn get(&self, id: &str) -> Option<&Flow> {
+        let at = self
+            .by_id
+            .binary_search_by(|&at| (*self.flows[at as usize].id).cmp(id))
+            .ok()?;
+        Some(&self.flows[self.by_id[at] as usize])
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Flow> {
+        self.flows.iter()
+    }
+
+    /// How many flows are listed.
+    pub(crate) fn listed(&self) -> usize {
+        self.flows.iter().filter(|flow| !flow.embedded).count()
+    }
+}
+
+impl Flow {
+    fn new(id: &str, flow: &load::LoadedFlow, embedded: bool, kinds: &mut HashMap<String, Arc<str>>) -> Self {
+        let at: HashMap<&str, u32> = flow.nodes.iter().map(|node| node.id.as_str()).zip(0..).collect();
+        let node = |node: &load::Node| Node {
+            id: node.id.as_str().into(),
+            kind: Arc::clone(
+                kinds
+                    .entry(node.kind.clone())
+                    .or_insert_with(|| node.kind.as_str().into()),
+            ),
+            level: u32::try_from(node.level).unwrap_or(u32::MAX),
+            inputs: node
+                .depends_on
+                .iter()
+                .filter_map(|id| at.get(id.as_str()).copied())
+                .collect(),
+            condition: node.condition.as_deref().map(Into::into),
+            embedded: node.embedded.as_deref().map(Into::into),
+            source: node.source.as_str().into(),
+            props: Props::new(&node.own_props),
+        };
+        Self {
+            id: id.into(),
+            embedded,
+            nodes: flow.nodes.iter().map(node).collect(),
+        }
+    }
+
+    pub(crate) fn node(&self, id: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| *node.id == *id)
+    }
+}
+
+/// A job's own properties, packed into one text: names and values in turn, cut at `ends`.
+#[derive(Debug, Default)]
+pub(crate) struct Props {
+    text: Box<str>,
+    ends: Box<[u32]>,
+}
+
+impl Props {
+    fn new(props: &BTreeMap<String, String>) -> Self {
+        let mut text = String::new();
+        let mut ends = Vec::with_capacity(props.len() * 2);
+        for part in props.iter().flat_map(|(name, value)| [name, value]) {
+            text.push_str(part);
+            ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
+        }
+        Self {
+            text: text.into(),
+            ends: ends.into(),
+        }
+    }
+
+    /// Names and values, sorted by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (String, String)> {
+        let mut start = 0;
+        let mut next = move |end: u32| {
+            let part = self.text.get(start..end as usize).unwrap_or_default().to_owned();
+            start = end as usize;
+            part
+        };
+        self.ends
+            .chunks_exact(2)
+            .map(move |pair| (next(pair[0]), next(pair[1])))
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<String> {
+        self.iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_properties_are_read_back() {
+        let props = [("command", "echo ä"), ("empty", ""), ("type", "command")];
+        let props: BTreeMap<_, _> = props
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        let packed = Props::new(&props);
+        assert_eq!(packed.iter().collect::<BTreeMap<_, _>>(), props);
+        assert_eq!(
+            (packed.get("empty"), packed.get("x")),
+            (Some(String::new()), None)
+        );
+    }
+}
