@@ -62,6 +62,34 @@ enum State {
     Done,
 }
 
+/// The longest row of jobs that wait for each other: its last job and how many they are; `None` where there is a circle.
+pub(crate) fn longest_row(needs: &[Vec<usize>]) -> Option<(usize, usize)> {
+    let mut waiting: Vec<usize> = needs.iter().map(Vec::len).collect();
+    let mut needed_by = vec![Vec::new(); needs.len()];
+    for (job, needs) in needs.iter().enumerate() {
+        needs.iter().for_each(|needed| needed_by[*needed].push(job));
+    }
+    let mut length = vec![1; needs.len()];
+    let mut ready: Vec<usize> = (0..needs.len()).filter(|job| waiting[*job] == 0).collect();
+    let mut done = 0;
+    while let Some(job) = ready.pop() {
+        done += 1;
+        for &next in &needed_by[job] {
+            length[next] = length[next].max(length[job] + 1);
+            waiting[next] -= 1;
+            if waiting[next] == 0 {
+                ready.push(next);
+            }
+        }
+    }
+    let longest = length
+        .iter()
+        .copied()
+        .enumerate()
+        .max_by_key(|(_, length)| *length);
+    longest.filter(|_| done == needs.len())
+}
+
 /// Whether `from` depends on `to`, directly or not.
 pub(crate) fn reaches(needs: &[Vec<usize>], from: usize, to: usize) -> bool {
     let mut met = vec![false; needs.len()];

@@ -43,6 +43,8 @@ pub(crate) enum Value {
 pub(crate) struct YamlError {
     /// What is wrong, in Azkaban's words where they are known.
     pub message: String,
+    /// The same in ours: a clause.
+    pub reason: String,
     /// Where, counted from 1.
     pub line: Option<usize>,
 }
@@ -72,13 +74,17 @@ impl Yaml {
 pub(crate) fn read(bytes: &[u8]) -> Result<Option<Arc<Yaml>>, YamlError> {
     let text = std::str::from_utf8(bytes).map_err(|error| YamlError {
         message: "java.nio.charset.MalformedInputException: Input length = 1".to_owned(),
+        reason: "the file is not written in UTF-8".to_owned(),
         line: Some(line_at(bytes, error.valid_up_to())),
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if let Some(at) = text.find(|c| !is_printable(c)) {
         let message = "special characters are not allowed".to_owned();
+        let reason =
+            "the file has a control character, which must be written as an escape in quotes".to_owned();
         return Err(YamlError {
             message,
+            reason,
             line: Some(line_at(text.as_bytes(), at)),
         });
     }
@@ -271,6 +277,7 @@ fn full_name(tag: &Tag) -> String {
 fn error(message: &str, span: Span) -> YamlError {
     YamlError {
         message: message.to_owned(),
+        reason: message.replace('\n', ", "),
         line: Some(span.start.line()),
     }
 }
@@ -278,6 +285,7 @@ fn error(message: &str, span: Span) -> YamlError {
 fn scan_error(error: &ScanError) -> YamlError {
     YamlError {
         message: error.info(),
+        reason: format!("the YAML cannot be read: {}", error.info()),
         line: Some(error.marker().line()),
     }
 }

@@ -37,6 +37,25 @@ pub(crate) struct DependencyBean {
     pub params: BTreeMap<String, Option<String>>,
 }
 
+/// A Java class that a mapping is read into.
+struct Class {
+    name: &'static str,
+    keys: &'static str,
+}
+
+const NODE: Class = Class {
+    name: "azkaban.project.NodeBean",
+    keys: "name, type, dependsOn, condition, config, nodes, trigger",
+};
+const TRIGGER: Class = Class {
+    name: "azkaban.project.FlowTriggerBean",
+    keys: "maxWaitMins, schedule, triggerDependencies",
+};
+const DEPENDENCY: Class = Class {
+    name: "azkaban.project.TriggerDependencyBean",
+    keys: "name, type, params",
+};
+
 type Read<T> = Result<T, YamlError>;
 
 /// Reads a `.flow` file; `None` when nothing stands in it.
@@ -56,7 +75,7 @@ fn node_bean(yaml: &Yaml) -> Read<NodeBean> {
         line: yaml.line,
         ..NodeBean::default()
     };
-    for (key, value) in properties(yaml, "azkaban.project.NodeBean")? {
+    for (key, value) in properties(yaml, &NODE)? {
         match key {
             "name" => bean.name = string(value)?,
             "type" => bean.kind = string(value)?,
@@ -65,16 +84,15 @@ fn node_bean(yaml: &Yaml) -> Read<NodeBean> {
             "config" => bean.config = map(value)?.unwrap_or_default(),
             "nodes" => bean.nodes = list(value, |node| nullable(node, node_bean))?,
             "trigger" => bean.trigger = nullable(value, trigger_bean)?,
-            _ => return Err(unknown(key, "azkaban.project.NodeBean", value)),
+            _ => return Err(unknown(key, &NODE, value)),
         }
     }
     Ok(bean)
 }
 
 fn trigger_bean(yaml: &Yaml) -> Read<TriggerBean> {
-    let class = "azkaban.project.FlowTriggerBean";
     let mut bean = TriggerBean::default();
-    for (key, value) in properties(yaml, class)? {
+    for (key, value) in properties(yaml, &TRIGGER)? {
         match key {
             "maxWaitMins" => bean.max_wait_mins = number(value)?,
             "schedule" => bean.schedule = map(value)?,
@@ -82,21 +100,20 @@ fn trigger_bean(yaml: &Yaml) -> Read<TriggerBean> {
                 let read = |one: &Yaml| nullable(one, dependency_bean);
                 bean.dependencies = list(value, read)?.unwrap_or_default();
             }
-            _ => return Err(unknown(key, class, value)),
+            _ => return Err(unknown(key, &TRIGGER, value)),
         }
     }
     Ok(bean)
 }
 
 fn dependency_bean(yaml: &Yaml) -> Read<DependencyBean> {
-    let class = "azkaban.project.TriggerDependencyBean";
     let mut bean = DependencyBean::default();
-    for (key, value) in properties(yaml, class)? {
+    for (key, value) in properties(yaml, &DEPENDENCY)? {
         match key {
             "name" => bean.name = string(value)?,
             "type" => bean.kind = string(value)?,
             "params" => bean.params = map(value)?.unwrap_or_default(),
-            _ => return Err(unknown(key, class, value)),
+            _ => return Err(unknown(key, &DEPENDENCY, value)),
         }
     }
     Ok(bean)
@@ -111,7 +128,8 @@ fn nullable<T>(yaml: &Yaml, read: impl Fn(&Yaml) -> Read<T>) -> Read<Option<T>> 
 }
 
 /// The pairs of a mapping that stands for a bean.
-fn properties<'a>(yaml: &'a Yaml, class: &str) -> Read<Vec<(&'a str, &'a Yaml)>> {
+fn properties<'a>(yaml: &'a Yaml, class: &Class) -> Read<Vec<(&'a str, &'a Yaml)>> {
+    let name = class.name;
     let message = match &yaml.value {
         Value::Map(pairs) => {
             return Ok(pairs
@@ -121,13 +139,17 @@ fn properties<'a>(yaml: &'a Yaml, class: &str) -> Read<Vec<(&'a str, &'a Yaml)>>
         }
         Value::List(items) => {
             format!(
-                "No suitable constructor with {} arguments found for class {class}",
+                "No suitable constructor with {} arguments found for class {name}",
                 items.len()
             )
         }
-        Value::Scalar { .. } => format!("No single argument constructor found for class {class} : null"),
+        Value::Scalar { .. } => format!("No single argument constructor found for class {name} : null"),
     };
-    Err(at(message, yaml))
+    Err(at(
+        yaml,
+        message,
+        format!("a mapping with {} is expected here", class.keys),
+    ))
 }
 
 fn string(yaml: &Yaml) -> Read<Option<String>> {
@@ -139,12 +161,16 @@ fn string(yaml: &Yaml) -> Read<Option<String>> {
         };
         let message =
             format!("No suitable constructor with {count} arguments found for class java.lang.String");
-        return Err(at(message, yaml));
+        return Err(at(
+            yaml,
+            message,
+            "one text or number is expected here, no list or mapping".to_owned(),
+        ));
     };
     match yaml.tag.as_deref() {
         _ if yaml.is_null() => Ok(None),
         None | Some("!" | "tag:yaml.org,2002:str") => Ok(Some(text.clone())),
-        Some(tag) => Err(at(cast(tag), yaml)),
+        Some(tag) => Err(at(yaml, cast(tag), format!("the tag {tag} makes this no text"))),
     }
 }
 
@@ -166,21 +192,24 @@ fn number(yaml: &Yaml) -> Read<Option<i64>> {
     let Some(text) = string(yaml)? else {
         return Ok(None);
     };
-    let digits = text.replace('_', "");
-    digits
-        .parse()
-        .map(Some)
-        .map_err(|_| at(format!("For input string: \"{text}\""), yaml))
+    let number = text.replace('_', "").parse();
+    number.map(Some).map_err(|_| {
+        at(
+            yaml,
+            format!("For input string: \"{text}\""),
+            "a whole number is expected here".to_owned(),
+        )
+    })
 }
 
 fn list<T>(yaml: &Yaml, read: impl Fn(&Yaml) -> Read<T>) -> Read<Option<Vec<T>>> {
     match &yaml.value {
         Value::List(items) => items.iter().map(|item| read(item)).collect::<Read<_>>().map(Some),
         _ if yaml.is_null() => Ok(None),
-        _ => Err(at(
-            "No single argument constructor found for interface java.util.List : null".to_owned(),
-            yaml,
-        )),
+        _ => {
+            let message = "No single argument constructor found for interface java.util.List : null";
+            Err(at(yaml, message.to_owned(), "a list is expected here".to_owned()))
+        }
     }
 }
 
@@ -193,23 +222,31 @@ fn map(yaml: &Yaml) -> Read<Option<BTreeMap<String, Option<String>>>> {
             pairs.iter().map(pair).collect::<Read<_>>().map(Some)
         }
         _ if yaml.is_null() => Ok(None),
-        _ => Err(at(
-            "No single argument constructor found for interface java.util.Map : null".to_owned(),
-            yaml,
-        )),
+        _ => {
+            let message = "No single argument constructor found for interface java.util.Map : null";
+            Err(at(
+                yaml,
+                message.to_owned(),
+                "a mapping is expected here".to_owned(),
+            ))
+        }
     }
 }
 
-fn unknown(key: &str, class: &str, value: &Yaml) -> YamlError {
+fn unknown(key: &str, class: &Class, value: &Yaml) -> YamlError {
+    let message = format!("Unable to find property '{key}' on class: {}", class.name);
     at(
-        format!("Unable to find property '{key}' on class: {class}"),
         value,
+        message,
+        format!("key {key:?} is not known here, expected is one of {}", class.keys),
     )
 }
 
-fn at(message: String, yaml: &Yaml) -> YamlError {
+fn at(yaml: &Yaml, message: String, reason: String) -> YamlError {
+    let message = format!("{message}\n in 'reader', line {}", yaml.line);
     YamlError {
-        message: format!("{message}\n in 'reader', line {}", yaml.line),
+        message,
+        reason,
         line: Some(yaml.line),
     }
 }

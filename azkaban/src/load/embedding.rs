@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::report::Report;
 use super::{LoadedFlow, java};
 
-/// A flow's id, the path of its end job, and the flows it runs.
-pub(super) type Embedding<'a> = (&'a str, &'a str, BTreeSet<String>);
+/// A flow's id, the path of its end job, and the flows it runs, first met first.
+pub(super) type Embedding<'a> = (&'a str, &'a str, Vec<String>);
 
 /// Reports flows that are missing or run themselves.
 pub(super) fn resolve(all: &[Embedding<'_>], flows: &BTreeMap<String, LoadedFlow>, report: &mut Report) {
@@ -94,7 +94,7 @@ impl<'a> Search<'a> {
 
 /// Adds to each flow the files of all flows it runs, directly or not.
 pub(super) fn add_files(all: &[Embedding<'_>], flows: &mut BTreeMap<String, LoadedFlow>) {
-    let runs: HashMap<&str, &BTreeSet<String>> = all.iter().map(|(id, _, names)| (*id, names)).collect();
+    let runs: HashMap<&str, &Vec<String>> = all.iter().map(|(id, _, names)| (*id, names)).collect();
     let own: HashMap<String, BTreeSet<String>> = (all
         .iter()
         .flat_map(|(id, _, names)| std::iter::once(*id).chain(names.iter().map(String::as_str))))

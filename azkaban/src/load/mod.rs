@@ -10,7 +10,7 @@ mod embedding;
 pub(crate) mod files;
 mod java;
 mod levels;
-mod project;
+pub(crate) mod project;
 mod report;
 mod trigger;
 pub(crate) mod v1;

@@ -5,7 +5,7 @@ use super::files::{File, Folder};
 use crate::yaml::{self, Value, Yaml};
 
 /// Whether the project is Flow 2.0; the error ends the upload.
-pub(super) fn is_flow2(folder: &Folder<'_>) -> Result<bool, Problem> {
+pub(crate) fn is_flow2(folder: &Folder<'_>) -> Result<bool, Problem> {
     let files: Vec<File<'_>> = folder.with_suffix(".project").collect();
     match files.as_slice() {
         [] => {

@@ -178,7 +178,7 @@ impl<'a> Loader<'a> {
     }
 
     fn resolve(&mut self) {
-        for index in self.by_id.values().copied().collect::<BTreeSet<_>>() {
+        for index in self.in_order() {
             let (id, path) = (self.jobs[index].id, self.jobs[index].path);
             let mut found: Vec<Dependency> = Vec::new();
             for name in names(self.jobs[index].props.get("dependencies")) {
@@ -225,16 +225,18 @@ impl<'a> Loader<'a> {
             walk.flow(&self.jobs, end, &mut self.report);
             let flow = self.assemble(&walk)?;
             let id = self.jobs[end].id;
-            let names: BTreeSet<String> = (walk.order.iter())
+            let mut names: Vec<String> = Vec::new();
+            for job in walk
+                .order
+                .iter()
                 .map(|index| &self.jobs[*index])
                 .filter(|job| is_embedding(job))
-                .map(|job| {
-                    job.props
-                        .get("flow.name")
-                        .cloned()
-                        .unwrap_or_else(|| "null".to_owned())
-                })
-                .collect();
+            {
+                let name = job.props.get("flow.name").map_or("null", String::as_str);
+                if names.iter().all(|seen| seen != name) {
+                    names.push(name.to_owned());
+                }
+            }
             if !names.is_empty() {
                 embedded.push((id, self.jobs[end].path, names));
             }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{FLOW_FILE_MAX, Finding, JOB_PROPERTIES_MAX, PATH_MAX, memory, packed_size};
-use crate::load::condition::{Fault, Operand, operands};
+use super::{FLOW_FILE_MAX, Finding, JOB_PROPERTIES_MAX, PATH_MAX, memory, packed_size, row_too_long};
+use crate::load::condition::{Operand, operands};
 use crate::model::{Flow, Format, Job};
 use crate::name::{FLOW_MAX_V2, fold};
 use crate::{flow1, flow2, graph};
@@ -189,16 +189,18 @@ impl Check<'_> {
     }
 
     fn cycles(&mut self) {
-        for cycle in graph::cycles(&graph::needs(&self.flow.jobs)) {
+        let needs = graph::needs(&self.flow.jobs);
+        for cycle in graph::cycles(&needs) {
             if cycle.len() == 2 {
                 continue; // said at the job itself
             }
             let names: Vec<&str> = cycle.iter().map(|at| self.flow.jobs[*at].name.as_str()).collect();
-            let field = format!("jobs.{}.dependsOn", names[0]);
-            self.add(
-                field,
-                format!("jobs depend on each other in a circle: {}", names.join(" -> ")),
-            );
+            let message = format!("jobs depend on each other in a circle: {}", names.join(" -> "));
+            self.add(format!("jobs.{}.dependsOn", names[0]), message);
+        }
+        if let Some((job, message)) = row_too_long(&needs) {
+            let field = format!("jobs.{}.dependsOn", self.flow.jobs[job].name);
+            self.add(field, message);
         }
     }
 
@@ -211,12 +213,7 @@ impl Check<'_> {
             let field = format!("jobs.{}.condition", job.name);
             for operand in operands(condition) {
                 let fault = match operand {
-                    Operand::Fault(Fault::Macros) => "has more than one macro such as one_success".to_owned(),
-                    Operand::Fault(Fault::Empty) => "has nothing between two operators".to_owned(),
-                    Operand::Fault(Fault::Syntax) => {
-                        "must be made of one macro such as one_success, ${job:key}, numbers and strings"
-                            .to_owned()
-                    }
+                    Operand::Fault(fault) => fault.words().to_owned(),
                     Operand::Job(name) => match self.condition_on(job, &name, &ids) {
                         Some(fault) => fault,
                         None => continue,
