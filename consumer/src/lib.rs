@@ -2,6 +2,10 @@
 //!
 //! Pure rooms: [`plan`], [`project`] (the heart), [`base`]. Shell rooms carry actions out and feed answers back.
 
+pub mod attempts;
 pub mod base;
+pub mod names;
+pub mod permits;
 pub mod plan;
 pub mod project;
+pub mod rendezvous;

@@ -15,7 +15,7 @@ mod stream;
 pub use declare::{declare, table};
 pub use link::{AmqpError, Link, broker_label};
 pub use publisher::{Notice, Outgoing, Publisher};
-pub use record::{Needs, agree};
+pub use record::{Needs, agree, permits, set_permits};
 pub use run::OpenRun;
 pub use send::{Headers, Sender, properties};
 pub use stream::{Read, Start, StreamReader};

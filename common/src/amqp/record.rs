@@ -12,6 +12,9 @@ use crate::envelope::VERSION;
 use crate::ledger;
 use crate::topology::{self, PREFETCH, RECORD, Record};
 
+/// The first record is there and comes at once; a broker that takes longer is in trouble.
+const FIRST_RECORD: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// What a program knows and needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Needs<'a> {
@@ -53,7 +56,7 @@ async fn write(link: &Link, needs: Needs<'_>) -> Result<Record, AmqpError> {
 }
 
 /// Appends a record; returns what all records up to it say together.
-pub(super) async fn append(link: &Link, ours: &Record) -> Result<Record, AmqpError> {
+async fn append(link: &Link, ours: &Record) -> Result<Record, AmqpError> {
     Sender::open(link)
         .await?
         .record(RECORD, &ledger::encode(ours))
@@ -73,6 +76,47 @@ pub(super) async fn append(link: &Link, ours: &Record) -> Result<Record, AmqpErr
     reader.close().await;
     topology::fold(&records)
         .ok_or_else(|| AmqpError::Lost("the topology record could not be read back".into()))
+}
+
+/// How many connections all consumers together may open to the Azkaban, as recorded last; `None`: nobody has said it yet.
+///
+/// [`agree`] has to come before: it writes the vhost's first record.
+pub async fn permits(link: &Link) -> Result<Option<u16>, AmqpError> {
+    let counted = topology::fold(&read(link).await?).and_then(|record| record.permits);
+    if counted.is_some() {
+        return Ok(counted);
+    }
+    let note = note(link, None).await?;
+    Ok(append(link, &note).await?.permits)
+}
+
+/// Records that number; whoever does so has laid the tokens before.
+///
+/// [`agree`] has to come before: it writes the vhost's first record.
+pub async fn set_permits(link: &Link, permits: u16) -> Result<(), AmqpError> {
+    let note = note(link, Some(permits)).await?;
+    append(link, &note).await.map(drop)
+}
+
+/// A record that says nothing new but the permits: the rest is the first record's, which counts for it.
+async fn note(link: &Link, permits: Option<u16>) -> Result<Record, AmqpError> {
+    let mut reader = StreamReader::open(link, RECORD, Start::First).await?;
+    let first = tokio::time::timeout(FIRST_RECORD, async {
+        loop {
+            if let Ok(record) = ledger::decode::<Record>(&reader.next().await?.body) {
+                return Ok::<_, AmqpError>(record);
+            }
+        }
+    })
+    .await
+    .map_err(|_| AmqpError::Lost("the topology record could not be read".into()))??;
+    reader.close().await;
+    Ok(Record {
+        id: Uuid::now_v7(),
+        azkaban: None,
+        permits,
+        ..first
+    })
 }
 
 /// The records the broker counts. Its count of a stream lags for some seconds after a write: too few are read then, and a

@@ -1,0 +1,257 @@
+//! Permits: the bound on connections to one Azkaban over all consumers of a vhost.
+//!
+//! Azkaban gives a thread to each open connection, and some twenty of them stop it for everybody. So a fixed number of tokens
+//! lies in a queue; who holds one, as an unacknowledged delivery, may have one connection open. The broker serves those who
+//! wait in turn, and takes the tokens of a dead consumer back by itself. How the tokens come there stands in [`lay`].
+
+mod lay;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use flowlift_common::amqp::{AmqpError, Link};
+use flowlift_common::topology::PERMITS;
+use futures_util::StreamExt as _;
+use lapin::message::Delivery;
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, ErrorKind};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::{Instant, sleep};
+
+pub use lay::DEFAULT_TOTAL;
+
+/// While the tokens are laid anew their queue is missing for a moment.
+const GONE_AT_MOST: Duration = Duration::from_secs(10);
+/// Between two looks for it.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The way to permits on one link; cloned freely. After a lost connection it is opened anew on the next link.
+#[derive(Clone)]
+pub struct Permits {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    link: Arc<Link>,
+    total: u16,
+    /// Waiting for more tokens than there are would only cost channels.
+    slots: Arc<Semaphore>,
+    idle: Mutex<Vec<Channel>>,
+    waiting: AtomicUsize,
+    held: AtomicUsize,
+    runtime: Handle,
+}
+
+impl Permits {
+    /// Sees to it that the tokens lie in their queue. `total` is what a person asks for; without it the number recorded in
+    /// this vhost counts, else [`DEFAULT_TOTAL`]. A `total` other than the recorded one lays the tokens anew; permits that
+    /// are held then still end by themselves, beside the new ones.
+    ///
+    /// # Errors
+    /// [`AmqpError`]; the vhost's topology must be declared and agreed on before.
+    pub async fn open(link: &Arc<Link>, total: Option<u16>) -> Result<Self, AmqpError> {
+        let total = lay::ensure(link, total).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                link: Arc::clone(link),
+                total,
+                slots: Arc::new(Semaphore::new(usize::from(total))),
+                idle: Mutex::default(),
+                waiting: AtomicUsize::new(0),
+                held: AtomicUsize::new(0),
+                runtime: Handle::current(),
+            }),
+        })
+    }
+
+    /// How many there are, over all consumers.
+    #[must_use]
+    pub fn total(&self) -> u16 {
+        self.inner.total
+    }
+
+    /// How many this process waits for now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.inner.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How many this process holds now.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.inner.held.load(Ordering::Relaxed)
+    }
+
+    /// Waits for a permit. Who stops waiting (drops the future) leaves the token to others, also one that is on its way.
+    ///
+    /// # Errors
+    /// [`AmqpError::Lost`] when the connection ends: then it is the broker that takes the permits of this process back.
+    pub async fn acquire(&self) -> Result<Permit, AmqpError> {
+        let inner = &self.inner;
+        let _waiting = Counted::new(inner, |inner| &inner.waiting);
+        let slot = Arc::clone(&inner.slots)
+            .acquire_owned()
+            .await
+            .map_err(|_| lost("permits are closed"))?;
+        let (answer, wait) = oneshot::channel();
+        inner.runtime.spawn(take(Arc::clone(inner), slot, answer));
+        wait.await.map_err(|_| lost("a permit was not brought"))?
+    }
+}
+
+/// The right to have one connection to Azkaban open, as long as it lives.
+pub struct Permit {
+    token: Option<Token>,
+}
+
+struct Token {
+    channel: Channel,
+    delivery: Delivery,
+    held: Counted,
+    slot: OwnedSemaphorePermit,
+}
+
+impl Permit {
+    /// Gives it back; dropping it does the same.
+    pub fn release(self) {}
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(token) = self.token.take() {
+            let runtime = token.held.inner.runtime.clone();
+            runtime.spawn(give_back(token));
+        }
+    }
+}
+
+impl Inner {
+    async fn channel(&self) -> Result<Channel, AmqpError> {
+        let idle = self.idle().pop();
+        match idle {
+            Some(channel) if channel.status().connected() => Ok(channel),
+            _ => {
+                let channel = self.link.channel().await?;
+                channel.basic_qos(1, BasicQosOptions::default()).await?;
+                Ok(channel)
+            }
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Channel>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Brings a permit to whoever waits at the other end of `answer`. A task of its own, because giving up half way takes a
+/// round trip to the broker.
+async fn take(
+    inner: Arc<Inner>,
+    slot: OwnedSemaphorePermit,
+    mut answer: oneshot::Sender<Result<Permit, AmqpError>>,
+) {
+    let taken = tokio::select! {
+        taken = token(&inner) => taken,
+        // dropping its channel ends the subscription, and a token that had come is the broker's again
+        () = answer.closed() => return,
+    };
+    let permit = taken.map(|(channel, delivery)| Permit {
+        token: Some(Token {
+            channel,
+            delivery,
+            held: Counted::new(&inner, |inner| &inner.held),
+            slot,
+        }),
+    });
+    // nobody waits any more: the permit comes back here and is given back
+    drop(answer.send(permit));
+}
+
+/// Waits in the queue of tokens until one comes, also while the queue is made anew.
+async fn token(inner: &Inner) -> Result<(Channel, Delivery), AmqpError> {
+    let mut gone_since: Option<Instant> = None;
+    loop {
+        let channel = inner.channel().await?;
+        match next(&channel).await {
+            Ok(Some(delivery)) => return Ok((channel, delivery)),
+            Ok(None) => gone_since = None,
+            Err(error) if is_missing(&error) => {
+                if gone_since.get_or_insert_with(Instant::now).elapsed() > GONE_AT_MOST {
+                    return Err(lost("the queue of permits is gone"));
+                }
+                sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Takes one token and no more; `None` when the broker ended the subscription because the queue was deleted.
+async fn next(channel: &Channel) -> lapin::Result<Option<Delivery>> {
+    let options = BasicConsumeOptions::default();
+    let mut consumer = channel
+        .basic_consume(PERMITS.into(), "".into(), options, FieldTable::default())
+        .await?;
+    let Some(delivery) = consumer.next().await else {
+        return Ok(None);
+    };
+    let delivery = delivery?;
+    channel
+        .basic_cancel(consumer.tag(), BasicCancelOptions::default())
+        .await?;
+    Ok(Some(delivery))
+}
+
+fn is_missing(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(amqp) if amqp.get_id() == 404)
+}
+
+async fn give_back(token: Token) {
+    let Token {
+        channel,
+        delivery,
+        held,
+        slot,
+    } = token;
+    let options = BasicNackOptions {
+        requeue: true,
+        ..Default::default()
+    };
+    match delivery.nack(options).await {
+        Ok(true) => held.inner.idle().push(channel),
+        // with its channel or connection gone, the token is the broker's already
+        Ok(false) => {}
+        Err(error) => tracing::debug!(%error, "a permit went back with its connection"),
+    }
+    drop(held);
+    drop(slot);
+}
+
+fn lost(what: &str) -> AmqpError {
+    AmqpError::Lost(what.to_owned())
+}
+
+/// One more in a count, as long as it lives.
+struct Counted {
+    inner: Arc<Inner>,
+    count: fn(&Inner) -> &AtomicUsize,
+}
+
+impl Counted {
+    fn new(inner: &Arc<Inner>, count: fn(&Inner) -> &AtomicUsize) -> Self {
+        count(inner).fetch_add(1, Ordering::Relaxed);
+        Self {
+            inner: Arc::clone(inner),
+            count,
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        (self.count)(&self.inner).fetch_sub(1, Ordering::Relaxed);
+    }
+}
