@@ -17,8 +17,8 @@ use super::answer::{Answer, login};
 use super::error::{ClientError, Result};
 use super::wire::{ANSWER_LIMIT, Wire};
 
-/// How long a login may lie unused before it is renewed unasked. Azkaban forgets it after 10 hours by default; after an
-/// upload of many megabytes is a costly moment to find that out.
+/// How long a login may lie unused before it is renewed unasked. Azkaban forgets it after 10 hours by default; the
+/// end of an upload of many megabytes is a costly moment to find that out.
 const IDLE: Duration = Duration::from_secs(30 * 60);
 
 /// A pool of slots over one login.
@@ -129,10 +129,10 @@ impl Door {
 
     /// Notes that Azkaban took the session just now.
     pub(super) fn used(&self, session: &Session) {
-        if let Some((current, used)) = &mut self.state().current {
-            if current.generation == session.generation {
-                *used = Instant::now();
-            }
+        if let Some((current, used)) = &mut self.state().current
+            && current.generation == session.generation
+        {
+            *used = Instant::now();
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::multipart::{Form, Part};
 
-use super::answer::transfer;
+use super::answer::{download, upload};
 use super::body::BodyState;
 use super::error::{ClientError, Result};
 use super::types::{Download, Uploaded};
@@ -33,7 +33,7 @@ impl Client {
                 wire.get("/manager", &query).query(&[("session.id", session)])
             })
             .await?;
-        transfer::download(answer, project, version)
+        download::download(answer, project, version)
     }
 
     /// Uploads a zip that replaces the whole project. See [`Client::upload_tracked`].
@@ -71,7 +71,7 @@ impl Client {
                 Err(failure) => return Err(self.upload_failed(project, failure, body.all_sent())),
             };
             if !session::judge(&self.pool, slot, &answer) {
-                return transfer::upload(&answer, project, body.all_sent());
+                return upload::upload(&answer, project, body.all_sent());
             }
             body.reset();
         }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use axum::response::Response;
 use bytes::Bytes;
+use flowlift_azkaban::ProjectName;
 use flowlift_azkaban::client::{ClientError, Created, ErrorClass, ScheduleId};
 use futures_util::future::join_all;
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 
 use crate::fake::*;
 
@@ -115,6 +116,38 @@ async fn ten_callers_with_a_lost_session_log_in_once() {
         answers.iter().all(|answer| matches!(answer, Ok(Some(_)))),
         "{answers:?}"
     );
+    assert_eq!(fake.logins(), 2);
+}
+
+#[tokio::test]
+async fn a_late_word_that_the_old_session_is_lost_leaves_the_new_one_alone() {
+    let (arrived, renewed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (here, go) = (Arc::clone(&arrived), Arc::clone(&renewed));
+    let fake = Fake::start(move |seen: Seen| {
+        let (here, go) = (Arc::clone(&here), Arc::clone(&go));
+        async move {
+            match (seen.session(), seen.param("project")) {
+                ("s1", "slow") => {
+                    here.notify_one();
+                    go.notified().await;
+                    session_error()
+                }
+                ("s1", _) => session_error(),
+                _ => id_answer(),
+            }
+        }
+    })
+    .await;
+    let client = fake.client(2);
+    let slow = tokio::spawn({
+        let client = client.clone();
+        async move { client.project_id(&ProjectName::new("slow").unwrap()).await }
+    });
+    arrived.notified().await;
+    client.project_id(&project()).await.unwrap();
+    assert_eq!(fake.logins(), 2);
+    renewed.notify_one();
+    assert!(slow.await.unwrap().unwrap().is_some());
     assert_eq!(fake.logins(), 2);
 }
 

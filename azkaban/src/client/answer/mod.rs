@@ -4,12 +4,13 @@
 //! the page says in a browser comes as a redirect with a cookie. All of that knowledge lives in here.
 //! Source: 4.0.0 `LoginAbstractAzkabanServlet`, `ProjectManagerServlet`, `ScheduleServlet`, and recorded answers.
 
+pub(super) mod download;
 pub(super) mod flow;
 pub(super) mod login;
 pub(super) mod project;
 pub(super) mod schedule;
 pub(super) mod text;
-pub(super) mod transfer;
+pub(super) mod upload;
 
 #[cfg(test)]
 mod samples;
