@@ -6,12 +6,15 @@
 pub mod amqp;
 pub mod backoff;
 pub mod change;
+pub mod config;
 pub mod envelope;
 pub mod fold;
 pub mod ledger;
 pub mod manifest;
 pub mod order;
 pub mod ranges;
+pub mod shutdown;
+pub mod telemetry;
 pub mod topology;
 
 pub use change::{Act, Body, Change, Content, Pattern, Schedule, Unit, Upsert};

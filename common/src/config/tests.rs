@@ -1,0 +1,159 @@
+//! The layers, with an environment and a settings file made up for each test.
+
+use super::*;
+
+fn load(
+    args: &SettingsArgs,
+    environment: &[(&str, &str)],
+    toml: Option<&str>,
+) -> Result<Settings, SettingsError> {
+    let folder = std::env::temp_dir().join(format!("flowlift-settings-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("flowlift.toml");
+    if let Some(text) = toml {
+        std::fs::write(&path, text).unwrap();
+    }
+    let lookup = |name: &str| {
+        environment
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| (*value).to_owned())
+    };
+    let loaded = Settings::layered(args, &lookup, &[path]);
+    std::fs::remove_dir_all(&folder).unwrap();
+    loaded
+}
+
+fn origin(settings: &Settings, name: &str) -> String {
+    let row = settings.origins().iter().find(|row| row.name == name).unwrap();
+    match &row.origin {
+        Origin::File { target, .. } => format!("file {target:?}"),
+        other => other.to_string(),
+    }
+}
+
+const FILE: &str = r#"
+azkaban_url = "http://file:8081/"
+user = "everybody"
+[target.night]
+azkaban_url = "http://Night:8081"
+password_file = "secret.txt"
+protected = true
+"#;
+
+#[test]
+fn nothing_said_means_the_defaults() {
+    let settings = load(&SettingsArgs::default(), &[], None).unwrap();
+    assert_eq!(settings.amqp_url(), DEFAULT_AMQP_URL);
+    assert_eq!(
+        (settings.azkaban_url.as_str(), settings.azkaban_given),
+        (DEFAULT_AZKABAN_URL, false)
+    );
+    assert_eq!(settings.told_azkaban(), None);
+    assert!(matches!(settings.password(), Err(SettingsError::NoPassword)));
+}
+
+#[test]
+fn a_flag_goes_before_the_target_and_the_target_before_the_rest_of_the_file() {
+    let args = SettingsArgs {
+        azkaban_user: Some("flag".into()),
+        target: Some("night".into()),
+        ..Default::default()
+    };
+    let settings = load(&args, &[], Some(FILE)).unwrap();
+    assert_eq!(settings.azkaban_url, "http://night:8081");
+    assert_eq!(settings.told_azkaban(), Some("http://night:8081"));
+    assert_eq!(settings.azkaban_user, "flag");
+    assert!(settings.protected);
+    assert_eq!(origin(&settings, "azkaban_url"), "file Some(\"night\")");
+    assert_eq!(origin(&settings, "user"), "--azkaban-user");
+    assert_eq!(origin(&settings, "shards"), "default");
+}
+
+#[test]
+fn what_equals_the_environment_is_said_to_come_from_there() {
+    let args = SettingsArgs {
+        shards: Some(8),
+        ..Default::default()
+    };
+    let settings = load(&args, &[("FLOWLIFT_SHARDS", "8")], None).unwrap();
+    assert_eq!(origin(&settings, "shards"), "environment FLOWLIFT_SHARDS");
+}
+
+#[test]
+fn an_empty_variable_is_as_good_as_none() {
+    let args = SettingsArgs {
+        azkaban_url: Some(String::new()),
+        ..Default::default()
+    };
+    assert!(
+        !load(&args, &[("FLOWLIFT_AZKABAN_URL", "")], None)
+            .unwrap()
+            .azkaban_given
+    );
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let args = SettingsArgs {
+        amqp_url: Some("amqp://me:s3cret@rabbit:5672/%2f".into()),
+        ..Default::default()
+    };
+    let settings = load(&args, &[(PASSWORD_VARIABLE, "s3cret")], None).unwrap();
+    let shown = format!("{settings:?} {:?}", settings.origins());
+    assert!(!shown.contains("s3cret"), "{shown}");
+    assert_eq!(settings.password().unwrap().expose_secret(), "s3cret");
+}
+
+#[test]
+fn a_mistake_in_the_file_is_told_with_its_line_and_without_the_lines_text() {
+    let error = load(
+        &SettingsArgs::default(),
+        &[],
+        Some("\namqp = \"amqp://me:s3cret@x\"\n"),
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(error.contains("flowlift.toml:2: unknown field `amqp`"), "{error}");
+    assert!(!error.contains("s3cret"), "{error}");
+}
+
+#[test]
+fn an_unknown_target_is_told_with_the_known_ones() {
+    let args = SettingsArgs {
+        target: Some("nihgt".into()),
+        ..Default::default()
+    };
+    let error = load(&args, &[], Some(FILE)).unwrap_err().to_string();
+    assert!(
+        error.starts_with("there is no target \"nihgt\": ") && error.ends_with("has night"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_bad_address_is_told_with_its_origin() {
+    let args = SettingsArgs {
+        azkaban_url: Some("night:8081".into()),
+        ..Default::default()
+    };
+    assert_eq!(
+        load(&args, &[], None).unwrap_err().to_string(),
+        "azkaban_url from --azkaban-url is \"night:8081\", expected http(s)://host:port[/path]: it does not begin with http:// or https://"
+    );
+}
+
+#[test]
+fn a_password_file_of_a_settings_file_lies_beside_it_and_its_first_line_counts() {
+    let folder = std::env::temp_dir().join(format!("flowlift-settings-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("secret.txt"), "first\nsecond\n").unwrap();
+    std::fs::write(folder.join("f.toml"), "password_file = \"secret.txt\"\n").unwrap();
+    let args = SettingsArgs {
+        config: Some(folder.join("f.toml")),
+        ..Default::default()
+    };
+    let settings = Settings::layered(&args, &|_| None, &[]).unwrap();
+    assert_eq!(settings.password().unwrap().expose_secret(), "first");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
