@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # The other side of the supervisor: starting one, and having it do something.
 
-supervisor_lives() { [[ -p $STATE/control ]] && ! flock -n "$STATE/lock" true; }
+# Asks with a shared lock and the supervisor takes its own patiently, so that askers never keep it from starting.
+supervisor_lives() { [[ -p $STATE/control ]] && ! flock -s -n "$STATE/lock" true; }
 
 # Starts the supervisor of $STATE away from this script's terminal and process group. With LIFE=run its standard input is a pipe
 # whose other end only this script holds: the lifeline.

@@ -11,6 +11,7 @@ container_name() { printf 'flowlift-broker-%s' "$SLOT-$(printf '%s' "$STATE" | c
 
 # What runs in the container: the node, until it ends or standard input does. `docker run` passes the end of its own standard
 # input on, and that end comes when the supervisor dies: so no container stays behind.
+# shellcheck disable=SC2016 # the container's shell expands it
 CONTAINER_COMMAND='exec 3<&0; docker-entrypoint.sh rabbitmq-server 3<&- & node=$!
     { cat <&3 >/dev/null; kill -TERM "$node"; } & wait "$node"'
 

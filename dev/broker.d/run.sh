@@ -35,7 +35,9 @@ make_run_state() {
 remove_leftovers() {
     local folder
     while IFS='' read -r -d '' folder; do
-        [[ -e $folder/lock ]] && ! flock -n "$folder/lock" true || rm -rf --one-file-system "$folder"
+        if [[ ! -e $folder/lock ]] || flock -s -n "$folder/lock" true; then
+            rm -rf --one-file-system "$folder"
+        fi
     done < <(find "$(run_parent)" -maxdepth 1 -name 'flowlift-broker.????????' -user "$EUID" -mmin +1 -print0 2>/dev/null)
 }
 

@@ -5,7 +5,7 @@
 
 supervise() {
     exec {LOCK_FD}>"$STATE/lock"
-    flock -n "$LOCK_FD" || exit 0
+    flock -w 5 "$LOCK_FD" || exit 0
     read_settings
     SLOT_FD='' HOLD_FD='' OWNER_PID='' EPMD_PID='' WATCH_PID=''
     exec {CONTROL_FD}<>"$STATE/control"
