@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::answer::text;
 use super::verdict::{Doubt, InstallCause};
 
 /// The result of a call to Azkaban.
@@ -156,11 +157,11 @@ pub enum ClientError {
         text: String,
     },
     /// The validator found mistakes; nothing was stored and no version number was used.
-    #[error("Azkaban refuses the upload: {}", problems.join("; "))]
+    #[error("Azkaban refuses the upload: {}", text::some_of(problems))]
     Refused {
         /// The whole text as it came.
         text: String,
-        /// Its messages, one per mistake; the last one may be incomplete when `cut`.
+        /// Its messages, one per mistake, maybe of several lines; the last one may be incomplete when `cut`.
         problems: Vec<String>,
         /// Azkaban cut the text (4,000 characters): there are more mistakes than named.
         cut: bool,
@@ -169,7 +170,7 @@ pub enum ClientError {
     ///
     /// What was stored before the failure stays: the version number is used up, `download` may hand out this zip, and in
     /// 4.0 the project's flows may already be replaced; [`ClientError::may_have_installed`] tells when.
-    #[error("Azkaban failed to install the upload: {}", problems.join("; "))]
+    #[error("Azkaban failed to install the upload: {}", text::some_of(problems))]
     InstallFailed {
         /// The whole text as it came.
         text: String,

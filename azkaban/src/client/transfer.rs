@@ -17,6 +17,9 @@ use crate::name::ProjectName;
 /// The answer to an upload is short, or a page with a stack trace.
 const UPLOAD_ANSWER_LIMIT: usize = 4 << 20;
 
+/// The width of `project_versions.file_name`.
+const FILE_NAME_MAX: usize = 128;
+
 impl Client {
     /// The project's zip with this version, or the newest one that was ever handed in.
     ///
@@ -61,6 +64,7 @@ impl Client {
         timeout: Duration,
         body: &BodyState,
     ) -> Result<Uploaded> {
+        check_file_name(file_name)?;
         // once more after a lost session: such an answer proves that nothing was installed
         for _ in 0..2 {
             let slot = session::take(&self.pool).await?;
@@ -92,6 +96,16 @@ impl Client {
     }
 }
 
+/// Azkaban would call a name with a slash or of 129 characters a missing file and a database error.
+fn check_file_name(name: &str) -> Result<()> {
+    if name.ends_with(".zip") && name.chars().count() <= FILE_NAME_MAX && !name.contains(['/', '\\', '"']) {
+        return Ok(());
+    }
+    Err(ClientError::Setup(format!(
+        "the file name {name:?} of an upload must end with .zip, without slash or quote, in at most {FILE_NAME_MAX} characters"
+    )))
+}
+
 /// The form anew for each try; `ajax` must be a field, in the query it would upload nothing.
 fn form(session: &str, project: &ProjectName, file_name: &str, zip: Bytes, body: &BodyState) -> Result<Form> {
     let length = zip.len() as u64;
@@ -104,4 +118,24 @@ fn form(session: &str, project: &ProjectName, file_name: &str, zip: Bytes, body:
         .text("ajax", "upload")
         .text("project", project.to_string())
         .part("file", part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_that_azkaban_would_misread_is_refused_at_home() {
+        check_file_name(&format!("{}.zip", "x".repeat(124))).unwrap();
+        for name in [
+            "a.tar",
+            "zip",
+            "a/b.zip",
+            "a\\b.zip",
+            "a\".zip",
+            &format!("{}.zip", "x".repeat(125)),
+        ] {
+            assert_eq!(check_file_name(name).unwrap_err().code(), "setup", "{name}");
+        }
+    }
 }

@@ -24,7 +24,9 @@ impl InstallCause {
     /// Sorts the text that follows `Installation Failed.<br>`.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        const LOADING: [&str; 7] = [
+        const LOADING: [&str; 8] = [
+            // SnakeYAML's mark in every syntax error; only the project file's comes here
+            "in 'reader', line",
             "Malformed ",
             "For input string",
             "azkaban-flow-version",
@@ -137,6 +139,10 @@ mod tests {
             ),
             (
                 "Duplicate project YAML files found in the project directory. Only one is allowed.",
+                InstallCause::Loading,
+            ),
+            (
+                "while parsing a flow node\n in 'reader', line 2, column 1:\n    \n    ^\n",
                 InstallCause::Loading,
             ),
             ("Error inserting flow FA", InstallCause::Storing),

@@ -80,6 +80,20 @@ pub(crate) fn messages(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// The first few messages on one line, and how many more there are: 200 bad flows make 200 messages.
+pub(crate) fn some_of(messages: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let mut parts: Vec<String> = messages
+        .iter()
+        .take(SHOWN)
+        .map(|message| start(message))
+        .collect();
+    if messages.len() > SHOWN {
+        parts.push(format!("and {} more", messages.len() - SHOWN));
+    }
+    parts.join("; ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +131,15 @@ mod tests {
     fn a_long_text_is_cut_between_characters() {
         let long = "ä".repeat(300);
         assert_eq!(start(&long).chars().count(), START + 3);
+    }
+
+    #[test]
+    fn many_messages_are_told_by_the_first_few() {
+        let all: Vec<String> = (1..=5).map(|n| format!("f{n} has a\n self cycle")).collect();
+        assert_eq!(
+            some_of(&all),
+            "f1 has a self cycle; f2 has a self cycle; f3 has a self cycle; and 2 more"
+        );
+        assert_eq!(some_of(&all[..1]), "f1 has a self cycle");
     }
 }
