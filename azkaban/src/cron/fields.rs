@@ -86,10 +86,19 @@ const YEAR: Kind = Kind {
 pub(super) enum Days {
     /// Days of the month, as croner writes them (`1,15`, `L`, `LW`, `15W`, `*`).
     OfMonth(String),
-    /// So many days before the month's last, or the weekday next to it.
-    BeforeLast { offset: u8, weekday: bool },
+    /// `L-3`, `L-3W`.
+    BeforeLast(BeforeLast),
     /// Days of the week, as croner writes them (`2,3`, `6L`, `6#3`, `*`); 1 is Sunday.
     OfWeek(String),
+}
+
+/// So many days before a month's last, or the weekday next to that.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BeforeLast {
+    /// Days before the last.
+    pub(super) offset: i8,
+    /// The weekday next to it.
+    pub(super) weekday: bool,
 }
 
 /// An expression in good order, each field as a list.
@@ -147,7 +156,7 @@ impl Days {
         match self {
             Self::OfMonth(days) => (days, "?"),
             Self::OfWeek(days) => ("?", days),
-            Self::BeforeLast { .. } => ("*", "?"),
+            Self::BeforeLast(_) => ("*", "?"),
         }
     }
 }
@@ -159,10 +168,10 @@ fn days_of_month(text: &str) -> Result<Days, CronError> {
     if let Some(rest) = text.strip_prefix("L-") {
         let digits = rest.strip_suffix('W').unwrap_or(rest);
         return match digits.parse() {
-            Ok(offset @ 0..=30) => Ok(Days::BeforeLast {
+            Ok(offset @ 0..=30) => Ok(Days::BeforeLast(BeforeLast {
                 offset,
                 weekday: digits != rest,
-            }),
+            })),
             _ => Err(DAY.error(text, "must be L-0 to L-30")),
         };
     }
@@ -242,22 +251,21 @@ impl Kind {
             Some((base, step)) => (base, Some(self.step(field, step)?)),
             None => (item, None),
         };
-        let (start, stop, step) = match (base, base.split_once('-'), step) {
+        let (start, stop) = match (base, base.split_once('-'), step) {
             ("*", _, None) => return Ok(true),
-            ("*", _, Some(step)) => (self.min, self.max, step),
             // Quartz takes `/5` for `*/5`
-            ("", _, Some(step)) => (self.min, self.max, step),
-            (_, Some((start, stop)), step) => (
-                self.number(field, start)?,
-                self.number(field, stop)?,
-                step.unwrap_or(1),
-            ),
-            (_, None, Some(step)) => (self.number(field, base)?, self.max, step),
+            ("*" | "", _, Some(_)) => (self.min, self.max),
+            (_, Some((start, stop)), _) => self.range(field, start, stop)?,
+            (_, None, Some(_)) => (self.number(field, base)?, self.max),
             (_, None, None) => {
                 let value = self.number(field, base)?;
-                (value, value, 1)
+                (value, value)
             }
         };
+        if step.is_some() && self.names.contains(&&base[..base.len().min(3)]) {
+            return Err(self.error(field, "must not have a step behind a name, Quartz overlooks it"));
+        }
+        let step = step.unwrap_or(1);
         let mut stop = stop;
         if stop < start {
             if self.name == YEAR.name {
@@ -273,6 +281,14 @@ impl Kind {
             });
         }
         Ok(false)
+    }
+
+    fn range(&self, field: &str, start: &str, stop: &str) -> Result<(u16, u16), CronError> {
+        let values = (self.number(field, start)?, self.number(field, stop)?);
+        if self.names.contains(&start) != self.names.contains(&stop) {
+            return Err(self.error(field, "must have two names or two numbers in a range"));
+        }
+        Ok(values)
     }
 
     /// How many values go round.

@@ -1,6 +1,6 @@
 //! Flow 1.0: `.job` and `.properties` files. A flow is a job that no other job depends on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::condition::{Fault, Operand, operands};
