@@ -61,10 +61,19 @@ do_start() {
         make_kept_state
         LIFE=kept
         start_supervisor
+        (ask up) || give_up
+    else
+        ask up
     fi
-    ask up
     read_settings
     say "RabbitMQ is up at $(node_url) ($(($(now_ms) - begun)) ms)."
+}
+
+# A first start that fails leaves nothing running, and no settings that would spoil the next try.
+give_up() {
+    ask quit
+    [[ -d $STATE/data ]] || rm -f "$STATE/settings"
+    exit 69
 }
 
 make_kept_state() {
@@ -106,6 +115,9 @@ do_status() {
         return 3
     fi
     printf 'url=%s\nstate=%s\nkind=%s\nplugins=%s\npid=%s\n' "$(node_url)" "$STATE" "$KIND" "$PLUGINS" "$(node_pid)"
+    ! has_plugin rabbitmq_management || printf 'management=http://127.0.0.1:%s\n' "$(slot_port "$SLOT" 3)"
+    ! has_plugin rabbitmq_prometheus || printf 'metrics=http://127.0.0.1:%s/metrics\n' "$(slot_port "$SLOT" 4)"
+    ! has_plugin rabbitmq_stream || printf 'stream=rabbitmq-stream://127.0.0.1:%s\n' "$(slot_port "$SLOT" 5)"
 }
 
 do_restart() {

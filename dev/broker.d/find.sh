@@ -2,6 +2,7 @@
 # Which RabbitMQ >= 4 this machine can run: the installed one, Docker, or a Debian 13 tree.
 
 BROKER_IMAGE=${FLOWLIFT_BROKER_IMAGE:-rabbitmq:4}
+: "${HOME:=$(cd ~ && pwd)}"
 TREE=${XDG_CACHE_HOME:-$HOME/.cache}/flowlift/rabbitmq-trixie
 
 # The folder of an unpacked RabbitMQ (with sbin/ or bin/, plugins/, escript/) the rabbitmq-server on the PATH belongs to.

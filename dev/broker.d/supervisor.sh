@@ -141,7 +141,8 @@ quit() {
     if [[ $LIFE == run ]]; then node_down KILL; else node_down TERM; fi
     local pid
     for pid in $WATCH_PID $EPMD_PID; do
-        kill -KILL "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
     done
     if [[ $LIFE == run ]]; then
         rm -rf --one-file-system "$STATE"

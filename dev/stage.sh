@@ -1,0 +1,143 @@
+# shellcheck shell=bash
+# A stage for demo, bench and the like: our programs in the background, each with a log and a free port. All of it ends with
+# the script, however that ends: orderly by the trap, else by the kernel.
+
+ROOT=$(repository_root)
+declare -A PIDS=()
+
+need() {
+    local tool
+    for tool in "$@"; do
+        have "$tool" || die "$tool is needed and not installed" 69
+    done
+}
+
+# build: release binaries of all programs; with FLOWLIFT_BIN=DIR nothing is built and those in DIR are used.
+build() {
+    if [[ -z ${FLOWLIFT_BIN:-} ]]; then
+        say "Building (the first time takes some minutes)."
+        (cd "$ROOT" && cargo build --release --locked --quiet) || die "the build failed; the lines above say why" 70
+        FLOWLIFT_BIN=${CARGO_TARGET_DIR:-$ROOT/target}/release
+    fi
+    FLOWLIFT_BIN=$(cd "$FLOWLIFT_BIN" && pwd -P)
+    export FLOWLIFT_BIN
+    local program
+    for program in flowlift flowlift-consumer azkaban-standin; do
+        [[ -x $FLOWLIFT_BIN/$program ]] || die "there is no $program in $FLOWLIFT_BIN" 66
+    done
+}
+
+flowlift() { "$FLOWLIFT_BIN/flowlift" "$@"; }
+
+# stage_begin: a folder for logs and files, and the promise to clean up.
+stage_begin() {
+    STAGE=$(mktemp -d "${TMPDIR:-/tmp}/flowlift-stage.XXXXXXXX")
+    mkdir "$STAGE/log"
+    trap 'stage_end' EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    # settings of the machine must not change what is shown
+    unset FLOWLIFT_CONFIG FLOWLIFT_TARGET FLOWLIFT_SHARDS FLOWLIFT_LOG RUST_LOG
+    cd "$STAGE" || exit 74
+}
+
+# stage_end: logs are kept where something went wrong.
+stage_end() {
+    local code=$?
+    trap '' HUP INT TERM
+    if declare -F before_end >/dev/null; then before_end || true; fi
+    finish "${!PIDS[@]}"
+    cd /
+    if ((code == 0 || code >= 128)); then
+        rm -rf --one-file-system "$STAGE"
+    else
+        say "The logs are in $STAGE/log."
+    fi
+    exit "$code"
+}
+
+# spawn NAME CMD...: a program in the background, its output in log/NAME.
+spawn() {
+    local name=$1
+    shift
+    setpriv --pdeathsig TERM "$@" </dev/null >"$STAGE/log/$name" 2>&1 &
+    PIDS[$name]=$!
+}
+
+lives() { kill -0 "${PIDS[$1]}" 2>/dev/null; }
+
+# finish NAME...: asks programs to end, waits up to 20 s, then insists.
+finish() {
+    local name
+    for name in "$@"; do kill -TERM "${PIDS[$name]}" 2>/dev/null || true; done
+    for name in "$@"; do
+        wait_until 20 gone "$name" || kill -KILL "${PIDS[$name]}" 2>/dev/null || true
+        wait "${PIDS[$name]}" 2>/dev/null || true
+        unset "PIDS[$name]"
+    done
+}
+gone() { ! lives "$1"; }
+
+# expect NAME SECONDS CMD...: waits until CMD succeeds; a program that ends meanwhile, or a time that is over, ends the script.
+expect() {
+    local name=$1 seconds=$2
+    shift 2
+    wait_until "$seconds" either_gone "$name" "$@" || die "$name is not ready after $seconds s: $(last_line "$name")" 69
+    lives "$name" || die "$name ended: $(last_line "$name")" 69
+}
+either_gone() {
+    gone "$1" && return
+    shift
+    "$@"
+}
+last_line() { tail -n 1 "$STAGE/log/$1"; }
+
+# logged NAME PATTERN: the first match of an extended regular expression in a log.
+logged() { grep -m 1 -oE -- "$2" "$STAGE/log/$1"; }
+
+# start_standin NAME [OPTIONS]: on a free port; sets STANDIN_URL.
+start_standin() {
+    local name=$1
+    shift
+    spawn "$name" "$FLOWLIFT_BIN/azkaban-standin" --listen 127.0.0.1:0 "$@"
+    expect "$name" 10 logged "$name" 'listens on http://[0-9.:]+' >/dev/null
+    STANDIN_URL=$(logged "$name" 'http://[0-9.:]+')
+}
+
+# start_consumer NAME [OPTIONS]: ready when it returns; METRICS[NAME] is where its metrics are.
+declare -A METRICS=()
+start_consumer() {
+    local name=$1
+    launch_consumer "$@"
+    expect "$name" 60 is_ready "$name"
+}
+launch_consumer() {
+    local name=$1
+    shift
+    METRICS[$name]=127.0.0.1:$(free_port)
+    spawn "$name" "$FLOWLIFT_BIN/flowlift-consumer" --name "$name" --metrics-listen "${METRICS[$name]}" "$@"
+}
+is_ready() { http_ok "http://${METRICS[$1]}/readyz"; }
+
+http_ok() { curl -fsS -o /dev/null --max-time 5 "$1" 2>/dev/null; }
+
+# metric NAME SERIES: the sum of all samples of a consumer whose name and labels match an extended regular expression.
+metric() { curl -fsS --max-time 5 "http://${METRICS[$1]}/metrics" | sum_series "$2"; }
+
+# standin_stat NAME: a number of the stand-in at STANDIN_URL, for example uploads_total.
+standin_stat() {
+    curl -fsS --max-time 5 "$STANDIN_URL/standin/stats?format=prometheus" | sum_series "azkaban_standin_$1"
+}
+
+# A series name alone means all its labels; with the beginning of the labels, those only.
+sum_series() {
+    want="^($1)([{ ,]|\$)" awk '
+        /^[^#]/ && $0 ~ ENVIRON["want"] { sum += $NF; found = 1 }
+        END { printf "%.15g", sum; exit !found }'
+}
+
+seconds() { printf '%d.%02d' "$(($1 / 1000))" "$(($1 % 1000 / 10))"; }
+
+# ratio A B: A/B with two decimals; a whole number counts as it is.
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (b == 0) print "-"; else printf "%.2f", a / b }'; }
