@@ -1,0 +1,47 @@
+# One command each; `make help` tells which. What they do stands in dev/ and can be called without make.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test check fmt lint doc bench scale netns test-folders contract
+
+help: ## says what there is
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: ## 13,000 flows through a private RabbitMQ and 3 consumers, read back, with a summary; AZKABAN_URL=... uses your Azkaban
+	@dev/demo
+
+up: ## starts a private RabbitMQ, a stand-in for Azkaban and 3 consumers to play with; prints what to export
+	@dev/up
+
+down: ## stops what `make up` started
+	@dev/down
+
+test: ## all tests, on a private RabbitMQ
+	dev/broker run -- cargo test --workspace
+	dev/selftest
+
+check: fmt lint ## formatting, lints, and the tests that need no RabbitMQ
+	env -u FLOWLIFT_TEST_BROKER -u FLOWLIFT_AMQP_URL -u FLOWLIFT_USE_BROKER cargo test --workspace
+
+fmt: ## is everything formatted?
+	cargo fmt --all --check
+
+lint: ## clippy, warnings are errors
+	cargo clippy --workspace --all-targets -- -D warnings
+
+doc: ## the API documentation, warnings are errors
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
+
+bench: ## 10,000 flows into one project against one upload of the ready zip
+	@dev/bench
+
+scale: ## 1, 2, 4, 3 consumers under a full backlog
+	@dev/scale
+
+netns: ## two consumers on two network namespaces share the work of a third
+	@dev/netns
+
+test-folders: ## FOLDERS=DIR: project folders of other people, brought up by flowlift and by hand, must list the same flows
+	@dev/folders
+
+contract: ## the client's tests against a real Azkaban: AZKABAN_URL=... (else against the stand-in)
+	@dev/contract
