@@ -86,6 +86,7 @@ impl Server {
     ) -> Result<Response<Full<Bytes>>, Cut> {
         let (parts, body) = request.into_parts();
         if let Some(answer) = calls::form_too_large(&parts.headers, parts.uri.path()) {
+            self.leave_unread(body);
             return Ok(answer.into_response());
         }
         let body = match collect(body, self.options.body_max).await? {
@@ -108,6 +109,18 @@ impl Server {
                 Err(Cut)
             }
         }
+    }
+
+    /// Answers go out, but the rest of the body is not read: a client that first sends all of it hangs, as with Jetty.
+    fn leave_unread(self: &Arc<Self>, body: Incoming) {
+        let server = Arc::clone(self);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(server.options.connection_idle) => {}
+                () = server.stop.cancelled() => {}
+            }
+            drop(body);
+        });
     }
 
     /// `None` when the server stops meanwhile.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use hyper::{HeaderMap, Method, header};
+use uuid::Uuid;
 
 use crate::calls::{Answered, Servlet, executor, index, manager, method_not_allowed, schedule};
 use crate::options::User;
@@ -179,15 +180,31 @@ fn lost_session(request: &Request) -> Answer {
 }
 
 fn login_page() -> Answer {
-    page("<form action=\"/\" method=\"post\">Login</form>").outcome(Outcome::Login)
+    frame(
+        "<form id=\"login-form\" role=\"form\">\n<input type=\"text\" class=\"form-control\" name=\"username\" id=\"username\">\n\
+         <input type=\"password\" class=\"form-control\" name=\"password\" id=\"password\">\n</form>",
+    ).outcome(Outcome::Login)
 }
 
-/// A page for people, of which only the frame is there.
+/// A page for people who are logged in, of which only the frame is there. It takes back the cookies with messages.
 pub(super) fn page(message: &str) -> Answer {
-    Answer::page(format!(
+    let names = [
+        "azkaban.failure.message",
+        "azkaban.warn.message",
+        "azkaban.success.message",
+    ];
+    names
+        .into_iter()
+        .fold(frame(message), |page, name| page.cookie(name, ""))
+}
+
+/// Every page opens a session of the web server itself, which nothing uses.
+fn frame(message: &str) -> Answer {
+    let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>Azkaban Web Client\n</title>\n\
          </head>\n<body>{message}</body>\n</html>\n"
-    ))
+    );
+    Answer::page(html).cookie("JSESSIONID", &Uuid::new_v4().simple().to_string())
 }
 
 /// Does the session come from a cookie? Then calls that change permissions want a token that only pages carry.

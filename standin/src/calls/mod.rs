@@ -20,7 +20,7 @@ use std::sync::Arc;
 use hyper::{Method, StatusCode};
 
 use crate::server::Server;
-use crate::wire::answer::{Answer, Failure};
+use crate::wire::answer::{Answer, Failure, Outcome};
 use crate::wire::request::Request;
 
 pub(crate) use front::form_too_large;
@@ -82,8 +82,22 @@ impl Servlet {
     }
 }
 
-/// Jetty's answer to a method a servlet does not know.
+/// Jetty's answer to a method a servlet does not know; a page only where it read the body.
 fn method_not_allowed(method: &Method, path: &str) -> Answer {
-    let reason = format!("HTTP method {method} is not supported by this URL");
-    Answer::error_page(StatusCode::METHOD_NOT_ALLOWED, path, &reason, "")
+    let (status, reason) = match *method {
+        Method::DELETE => (405, format!("Http method {method} is not supported by this URL")),
+        Method::POST | Method::PUT => (405, format!("HTTP method {method} is not supported by this URL")),
+        _ => (
+            501,
+            format!("Method {method} is not defined in RFC 2068 and is not supported by the Servlet API"),
+        ),
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::METHOD_NOT_ALLOWED);
+    if *method == Method::POST {
+        return Answer::error_page(status, path, &reason, "");
+    }
+    Answer::empty()
+        .status(status)
+        .reason(&reason)
+        .outcome(Outcome::Failed)
 }

@@ -22,7 +22,7 @@ pub(super) struct ExecutionOptions {
 }
 
 impl ExecutionOptions {
-    /// Reads them; `pipeline` without a level is an error.
+    /// Reads them; `pipeline` without a level is an error, and so are disabled jobs that are no JSON list.
     pub(super) fn read(request: &Request) -> Result<Self, Failure> {
         let flag = |name: &str, default| {
             request
@@ -51,10 +51,7 @@ impl ExecutionOptions {
                 Some("finishPossible") => "FINISH_ALL_POSSIBLE",
                 _ => "FINISH_CURRENTLY_RUNNING",
             },
-            disabled: request
-                .param("disabled")
-                .and_then(|list| serde_json::from_str(list).ok())
-                .unwrap_or_default(),
+            disabled: disabled(request)?,
         })
     }
 
@@ -93,6 +90,24 @@ impl ExecutionOptions {
             ("failureEmailsOverridden", self.failure_emails_overridden.into()),
         ])
     }
+}
+
+/// Names of disabled jobs.
+fn disabled(request: &Request) -> Result<Vec<String>, Failure> {
+    let list = request
+        .param("disabled")
+        .filter(|list| !list.is_empty())
+        .unwrap_or("[]");
+    serde_json::from_str(list).map_err(|_| Failure::null("java.util.List.stream()", "<parameter1>"))
+}
+
+/// Parameters only an administrator may set, and only to numbers.
+pub(super) fn admin_parameters(request: &Request) -> Result<(), String> {
+    let numeric = |value: &str| value.chars().all(char::is_numeric);
+    let mut parameters = request.group("flowOverride").into_iter();
+    let wrong = parameters
+        .find(|(name, value)| matches!(name.as_str(), "flowPriority" | "useExecutor") && !numeric(value));
+    wrong.map_or(Ok(()), |(name, _)| Err(format!("{name} should be an integer")))
 }
 
 /// Addresses between commas, semicolons or blanks.

@@ -3,7 +3,7 @@
 use flowlift_azkaban::cron;
 use jiff::{Timestamp, Zoned};
 
-use crate::calls::options::ExecutionOptions;
+use crate::calls::options::{ExecutionOptions, admin_parameters};
 use crate::calls::{Answered, front};
 use crate::server::Server;
 use crate::state::permission::Right;
@@ -101,14 +101,15 @@ async fn schedule(
             None
         }
     };
-    // A mistake in the options is told, and the flow scheduled all the same.
     let options = match ExecutionOptions::read(request) {
         Ok(options) => options.json(),
-        Err(failure) => {
-            ret.put("error", failure.message().to_owned());
-            Json::Null
-        }
+        Err(failure) => return Err(without_options(server, project.id, flow, failure)),
     };
+    if let Err(error) = admin_parameters(request)
+        && session.user.admin
+    {
+        ret.put("error", error);
+    }
     server.faults.database().await;
     let text = describe(
         name,
@@ -141,6 +142,24 @@ async fn schedule(
     ret.put("scheduleId", id);
     ret.put("message", format!("{name}.{flow} scheduled."));
     Ok(())
+}
+
+/// Azkaban notes what is wrong with the options, goes on, and falls over what it did not get. By then the flow's old
+/// schedule has lost its options.
+fn without_options(server: &Server, project: i32, flow: &str, failure: Failure) -> Failure {
+    if failure.is_null() {
+        return failure;
+    }
+    if let Some(old) = server.world.schedules.of_flow(project, flow) {
+        server.world.schedules.set(Schedule {
+            options: Json::Null,
+            ..old
+        });
+    }
+    Failure::null(
+        "azkaban.executor.ExecutionOptions.getSlaOptions()",
+        "this.executionOptions",
+    )
 }
 
 /// When the cron expression is due next; `None` when Quartz refuses it or it is never due again.

@@ -1,9 +1,11 @@
 //! The flows of one project in little memory: what the calls that read flows need, and nothing else.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use flowlift_azkaban::load::{self, Loaded};
+use flowlift_azkaban::name::fold;
 
 use crate::wire::java::hash_order;
 
@@ -43,20 +45,16 @@ impl Flows {
     /// Takes over what the loader found.
     pub(crate) fn new(loaded: &Loaded) -> Self {
         let mut kinds = HashMap::new();
+        let listed = loaded.flows.iter().map(|(id, flow)| (id, flow, false));
+        let mut all: Vec<_> = listed
+            .chain(loaded.embedded.iter().map(|(id, flow)| (id, flow, true)))
+            .collect();
         // Within a bucket the order is that in which the file system listed the files; `fa` before `FA` was seen.
-        let listed = loaded
-            .flows
-            .iter()
-            .rev()
-            .map(|(id, flow)| Flow::new(id, flow, false, &mut kinds));
-        let mut flows: Vec<Flow> = listed.collect();
-        flows.extend(
-            loaded
-                .embedded
-                .iter()
-                .rev()
-                .map(|(id, flow)| Flow::new(id, flow, true, &mut kinds)),
-        );
+        all.sort_by_cached_key(|(id, _, _)| (fold(id), Reverse((*id).clone())));
+        let mut flows: Vec<Flow> = all
+            .into_iter()
+            .map(|(id, flow, embedded)| Flow::new(id, flow, embedded, &mut kinds))
+            .collect();
         hash_order(&mut flows, |flow| &flow.id);
         let mut by_id: Vec<u32> = (0..).take(flows.len()).collect();
         by_id.sort_unstable_by(|&a, &b| flows[a as usize].id.cmp(&flows[b as usize].id));

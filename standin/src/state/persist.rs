@@ -3,6 +3,7 @@
 //! Each row is its own transaction in Azkaban, so what stands before the broken row stays. Order in 4.0.0: version and
 //! zip, flows, then the version is switched, then job properties (1.0) or flow files (2.0).
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use flowlift_azkaban::load::Loaded;
@@ -91,7 +92,8 @@ pub(crate) fn rows(tree: &Tree, loaded: &Loaded) -> Rows {
 /// Flow 1.0: a row per job in hash order of the job names, then one per `.properties` file.
 fn broken_properties(tree: &Tree) -> Option<Broken> {
     let mut jobs: Vec<(&str, &str)> = with_suffix(tree, ".job").collect();
-    jobs.reverse();
+    // As for flows: jobs whose names differ in case only share a bucket, and the lower case one comes first.
+    jobs.sort_by_cached_key(|&(name, _)| (fold(name), Reverse(name)));
     hash_order(&mut jobs, |(name, _)| name);
     let paths: Vec<&str> = jobs
         .into_iter()

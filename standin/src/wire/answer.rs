@@ -277,9 +277,9 @@ impl Failure {
         Self::exception("java.lang.StackOverflowError", "")
     }
 
-    /// The exception's message.
-    pub(crate) fn message(&self) -> &str {
-        &self.message
+    /// Is it a null pointer?
+    pub(crate) fn is_null(&self) -> bool {
+        self.class.ends_with("NullPointerException")
     }
 
     pub(crate) fn answer(&self, path: &str) -> Answer {

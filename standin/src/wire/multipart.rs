@@ -1,7 +1,5 @@
 //! `multipart/form-data` bodies, read as commons-fileupload 1.2.1 does: the whole body first, then its parts.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 use memchr::memmem;
 
@@ -39,68 +37,70 @@ pub(crate) enum MultipartError {
     NoBoundary,
     #[error("Stream ended unexpectedly")]
     Ended,
+    #[error("Processing of multipart/form-data request failed. Stream ended unexpectedly")]
+    EndedInPart,
 }
 
 /// The boundary of a `multipart/...` content type.
 pub(crate) fn boundary(content_type: &str) -> Option<&str> {
-    content_type.split(';').skip(1).find_map(|parameter| {
+    content_type.split([';', ',']).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         let value = value.trim().trim_matches('"');
         (name.trim().eq_ignore_ascii_case("boundary") && !value.is_empty()).then_some(value)
     })
 }
 
-/// Splits a body into its parts. Parts without a field name are skipped.
+/// Splits a body into its parts. Parts without a field name are skipped; a body without any delimiter has none.
 pub(crate) fn parse(body: &Bytes, content_type: &str) -> Result<Vec<Part>, MultipartError> {
     let boundary = boundary(content_type).ok_or(MultipartError::NoBoundary)?;
     let delimiter = [b"\r\n--", boundary.as_bytes()].concat();
     let finder = memmem::Finder::new(&delimiter);
     // The first delimiter may stand at the very start, without a line break before it.
-    let mut at = if body.starts_with(&delimiter[2..]) {
-        delimiter.len() - 2
-    } else {
-        finder.find(body).ok_or(MultipartError::Ended)? + delimiter.len()
+    let mut at = match (body.starts_with(&delimiter[2..]), finder.find(body)) {
+        (true, _) => delimiter.len() - 2,
+        (false, Some(found)) => found + delimiter.len(),
+        (false, None) => return Ok(Vec::new()),
     };
     let mut parts = Vec::new();
     loop {
-        match body.get(at..at + 2) {
-            Some(b"--") => return Ok(parts),
-            Some(b"\r\n") => at += 2,
-            _ => return Err(MultipartError::Ended),
+        match body.get(at..).unwrap_or_default() {
+            [b'\r', b'\n', ..] => at += 2,
+            [b'\n', _, ..] => at += 1,
+            // The end, or anything else: what follows is not looked at.
+            _ => return Ok(parts),
         }
-        let end = at + finder.find(&body[at - 2..]).ok_or(MultipartError::Ended)? - 2;
-        parts.extend(part(body, at..end.max(at))?);
+        // Headers end at the next empty line, wherever that is.
+        let start = at + memmem::find(&body[at..], b"\r\n\r\n").ok_or(MultipartError::Ended)? + 4;
+        let end = start + finder.find(&body[start..]).ok_or(MultipartError::EndedInPart)?;
+        parts.extend(part(&body[at..start], body.slice(start..end)));
         at = end + delimiter.len();
     }
 }
 
-/// Reads the headers of one part and the content behind them.
-fn part(body: &Bytes, range: Range<usize>) -> Result<Option<Part>, MultipartError> {
-    let raw = &body[range.clone()];
-    let (head, start) = match memmem::find(raw, b"\r\n\r\n") {
-        Some(at) => (&raw[..at], at + 4),
-        None if raw.starts_with(b"\r\n") => (&raw[..0], 2),
-        None => return Err(MultipartError::Ended),
-    };
-    let head = String::from_utf8_lossy(head);
+/// Reads the headers of one part.
+fn part(head: &[u8], content: Bytes) -> Option<Part> {
+    // A line that starts with a blank goes on where the last one ended.
+    let head = String::from_utf8_lossy(head)
+        .replace("\r\n ", " ")
+        .replace("\r\n\t", " ");
     let header = |name: &str| {
         head.split("\r\n").find_map(|line| {
             let (key, value) = line.split_once(':')?;
             key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
         })
     };
-    let Some(disposition) = header("content-disposition") else {
-        return Ok(None);
-    };
-    let Some(name) = attribute(disposition, "name") else {
-        return Ok(None);
-    };
-    Ok(Some(Part {
+    let disposition = header("content-disposition")?;
+    if !disposition.to_ascii_lowercase().starts_with("form-data") {
+        return None;
+    }
+    let name = attribute(disposition, "name")?;
+    let content_type = header("content-type").map(str::to_owned);
+    Some(Part {
         name,
         file: attribute(disposition, "filename"),
-        content_type: header("content-type").map(str::to_owned),
-        content: body.slice(range.start + start..range.end),
-    }))
+        content_type,
+        content,
+    })
 }
 
 /// One attribute of a disposition, `name="value"` or `name=value`; `\"` in a quoted value is a quote.
@@ -166,18 +166,29 @@ mod tests {
 
     #[test]
     fn a_body_that_breaks_off_is_refused() {
-        for body in [
-            "",
-            "--XX",
-            "--XX\r\n",
-            "--XX\r\nContent-Disposition: form-data; name=a\r\n\r\n1",
+        let part = "--XX\r\nContent-Disposition: form-data; name=a\r\n\r\n1";
+        for (body, error) in [
+            ("--XX\r\n", MultipartError::Ended),
+            (
+                "--XX\r\nContent-Disposition: form-data; name=a",
+                MultipartError::Ended,
+            ),
+            (part, MultipartError::EndedInPart),
         ] {
-            assert_eq!(read(body), Err(MultipartError::Ended), "{body:?}");
+            assert_eq!(read(body), Err(error), "{body:?}");
         }
         assert_eq!(
             parse(&Bytes::new(), "multipart/form-data"),
             Err(MultipartError::NoBoundary)
         );
+        assert_eq!(
+            read(&format!("{part}\r\n--XX")).unwrap().len(),
+            1,
+            "the last two dashes are not missed"
+        );
+        for body in ["", "no delimiter", "--XX", "--XX--", "--XXY\r\n"] {
+            assert_eq!(read(body), Ok(Vec::new()), "{body:?}");
+        }
     }
 
     proptest! {
