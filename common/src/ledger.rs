@@ -221,6 +221,25 @@ pub struct Outcomes {
     pub published_ms: u64,
 }
 
+/// What could not be applied, in the queue of dead letters. A body that cannot be read lies there as it came, with the
+/// reason in the header `flowlift-reason`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Version of this record's form.
+    pub v: u32,
+    /// Who gave it up.
+    pub consumer: String,
+    /// The consumer's clock, ms since 1970.
+    pub at_ms: u64,
+    /// Why, by sequence; each cut to 4,000 characters.
+    pub reasons: BTreeMap<u64, String>,
+    /// The message with the dead changes only; it can be sent again as it is.
+    pub envelope: crate::Envelope,
+}
+
+/// The header that says why a body lies unread in the dead letters.
+pub const REASON_HEADER: &str = "flowlift-reason";
+
 /// The form version of [`Settled`].
 pub const SETTLED_VERSION: u32 = 1;
 

@@ -1,2 +1,61 @@
-//! Placeholder.
-fn main() {}
+//! `flowlift-consumer`: parse, start telemetry, run, exit code.
+
+use std::process::ExitCode;
+
+use flowlift_common::shutdown::Shutdown;
+use flowlift_common::telemetry::{self, Log};
+use flowlift_consumer::app;
+use flowlift_consumer::config::{Cli, Config};
+
+/// EX_IOERR: the system gives no threads or signals.
+const SYSTEM: u8 = 74;
+/// EX_USAGE: FLOWLIFT_LOG cannot be read.
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let cli = match Cli::read(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(code) => return code.into(),
+    };
+    if let Err(reason) = telemetry::init(cli.log(), "info") {
+        // the level is the mistake: without it logging works
+        let _ = telemetry::init_to(Log::Human, "info", false, std::io::stderr);
+        tracing::error!("{reason}");
+        return USAGE.into();
+    }
+    let config = match Config::check(cli) {
+        Ok(config) => config,
+        Err(error) => {
+            tracing::error!("{error}");
+            return error.exit_code().into();
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("cannot start: {error}");
+            return SYSTEM.into();
+        }
+    };
+    let code = runtime.block_on(run(config));
+    // uploads that the grace time did not wait for must not hold the process up
+    runtime.shutdown_background();
+    code.into()
+}
+
+async fn run(config: Config) -> u8 {
+    let shutdown = match Shutdown::listen() {
+        Ok(shutdown) => shutdown,
+        Err(error) => {
+            tracing::error!("cannot watch signals: {error}");
+            return SYSTEM;
+        }
+    };
+    match app::run(config, shutdown).await {
+        Ok(code) => code,
+        Err(fatal) => {
+            tracing::error!("{fatal}");
+            fatal.exit_code()
+        }
+    }
+}

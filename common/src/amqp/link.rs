@@ -8,6 +8,8 @@ use crate::topology::Disagreement;
 
 /// The oldest RabbitMQ whose quorum queues honour consumer priorities with a single active consumer.
 const OLDEST: (u32, u32) = (4, 0);
+/// How long a broker may take to answer that a connection is closed.
+const CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Why RabbitMQ cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -146,11 +148,16 @@ impl Link {
         std::time::Duration::from_secs(u64::from(self.connection.configuration().heartbeat()))
     }
 
-    /// Closes in order. A consumer that leaves with messages held drops the link instead: an orderly close would hand
-    /// them to the next holder while an upload may still be under way.
-    pub async fn close(self) {
-        if let Err(error) = self.connection.close(200, "done".into()).await {
-            tracing::debug!(%error, "the connection was gone before it was closed");
+    /// Closes in order; channels in use elsewhere end with it. Dropping is not enough: each channel keeps its connection.
+    ///
+    /// A consumer that leaves with messages held ends its process instead: an orderly close would hand them to the next
+    /// holder while an upload may still be under way.
+    pub async fn close(&self) {
+        let closing = self.connection.close(200, "done".into());
+        match tokio::time::timeout(CLOSING, closing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "the connection was gone before it was closed"),
+            Err(_) => tracing::debug!("the broker did not answer the closing of the connection"),
         }
     }
 }

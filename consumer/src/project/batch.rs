@@ -37,10 +37,6 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn is_empty(&self) -> bool {
-        self.messages.is_empty()
-    }
-
     pub(super) fn messages(&self) -> impl Iterator<Item = &Arrival> {
         self.messages.iter()
     }

@@ -58,8 +58,14 @@ pub enum UploadTrouble {
         /// The changes it names, each with the message about it.
         named: Vec<(ChangeId, String)>,
     },
-    /// It may land, now or later.
-    InDoubt(String),
+    /// It may have landed. Where an answer came, all is decided and the next look at the base tells; where none came, it may
+    /// still land later.
+    InDoubt {
+        /// What happened.
+        text: String,
+        /// Whether Azkaban may still be at it.
+        may_still_land: bool,
+    },
 }
 
 /// What the project log says about an attempt.

@@ -181,6 +181,13 @@ impl Project {
         matches!(self.phase, Phase::Fence { .. } | Phase::Doubt { .. })
     }
 
+    /// The broker can hand over no more for this shard until something is settled: a batch that is held open may begin.
+    pub fn window_filled(&mut self) {
+        if let Phase::Lingering(linger) = &mut self.phase {
+            linger.fill();
+        }
+    }
+
     /// The messages in hand.
     pub fn receipts(&self) -> impl Iterator<Item = u64> + '_ {
         self.queue

@@ -82,12 +82,6 @@ impl Search {
         self.base_good = true;
         self.probing_base = false;
     }
-
-    /// Takes the culprit out; the others are free.
-    pub(super) fn is_over_after_conviction(mut self) -> bool {
-        self.suspects.remove(0);
-        self.suspects.is_empty()
-    }
 }
 
 #[cfg(test)]

@@ -206,7 +206,18 @@ impl Project {
                 out.push(Action::EndAttempt(Doubtful::Own));
                 self.refused(text, named, now_ms, out);
             }
-            Err(UploadTrouble::InDoubt(text)) => {
+            Err(UploadTrouble::InDoubt {
+                text,
+                may_still_land: false,
+            }) => {
+                self.batch.carry();
+                out.push(Action::EndAttempt(Doubtful::Own));
+                self.wait("upload", text, now_ms, out);
+            }
+            Err(UploadTrouble::InDoubt {
+                text,
+                may_still_land: true,
+            }) => {
                 self.batch.carry();
                 let at_most = self.fence();
                 out.push(Action::Say(LogLine::Doubt { text, at_most }));

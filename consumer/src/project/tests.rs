@@ -39,6 +39,13 @@ const TAKEN: Event = Event::Uploaded(Ok(Uploaded {
     took: Duration::from_millis(20),
 }));
 
+fn in_doubt() -> Event {
+    Event::Uploaded(Err(UploadTrouble::InDoubt {
+        text: "timeout".into(),
+        may_still_land: true,
+    }))
+}
+
 fn refused() -> Event {
     Event::Uploaded(Err(UploadTrouble::Refused {
         text: "no".into(),
@@ -182,7 +189,7 @@ fn a_fence_ends_by_itself_when_nothing_lands() {
 fn a_doubtful_upload_is_looked_for_before_anything_else_and_counts_when_it_landed() {
     let mut project = Project::new(FAST, 1);
     uploading(&mut project, &[1]);
-    let actions = project.handle(Event::Uploaded(Err(UploadTrouble::InDoubt("timeout".into()))), 40);
+    let actions = project.handle(in_doubt(), 40);
     assert!(matches!(&actions[..], [Action::Say(LogLine::Doubt { .. })]));
     assert_eq!(project.handle(Event::Timer, 140), [Action::Look(Doubtful::Own)]);
     assert!(
@@ -199,7 +206,7 @@ fn a_doubtful_upload_is_looked_for_before_anything_else_and_counts_when_it_lande
 fn what_a_doubtful_upload_brought_is_ours_when_the_next_plan_finds_it() {
     let mut project = Project::new(FAST, 1);
     uploading(&mut project, &[1]);
-    project.handle(Event::Uploaded(Err(UploadTrouble::InDoubt("timeout".into()))), 40);
+    project.handle(in_doubt(), 40);
     project.handle(Event::Timer, 140);
     let actions = project.handle(Event::Looked(Ok(Landing::NotSeen)), 40 + 70_000);
     assert!(actions.contains(&Action::EndAttempt(Doubtful::Own)) && actions.contains(&Action::DropPermit));

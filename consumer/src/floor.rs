@@ -1,0 +1,638 @@
+//! The floor: all projects that have messages in hand. It hands events to hearts and their actions to hands.
+//!
+//! One loop owns the hearts; each action runs in a task of its own and comes back as an event. Answers carry the project's
+//! epoch: what was aborted meanwhile is dropped unheard.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use flowlift_azkaban::ProjectName;
+use flowlift_azkaban::client::Client;
+use flowlift_common::amqp::{AmqpError, Sender};
+use flowlift_common::ledger::Attempt;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::attempts::OpenAttempts;
+use crate::hands::Hands;
+use crate::held::Held;
+use crate::metrics::Metrics;
+use crate::permits::{Permit, Permits};
+use crate::project::{
+    Action, Arrival, Doubtful, Event, Limits, LogLine, OpenAttempt, PlanAsk, Project, Settlement,
+};
+use crate::settle::{self, Facts};
+
+/// What the projects of one session share.
+#[derive(Clone)]
+pub struct Tools {
+    /// Who works here.
+    pub consumer: Arc<str>,
+    /// Azkaban.
+    pub client: Client,
+    /// Confirmed publishing on the connection that holds the shards.
+    pub sender: Sender,
+    /// Announcements of uploads.
+    pub attempts: Arc<OpenAttempts>,
+    /// The bound on connections to Azkaban.
+    pub permits: Permits,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Times.
+    pub limits: Limits,
+    /// Unsettled messages the broker hands over per shard.
+    pub prefetch: u16,
+}
+
+struct Room {
+    shard: u16,
+    heart: Project,
+    hands: Hands,
+    epoch: u64,
+    /// The action under way.
+    running: Option<AbortHandle>,
+    permit: Option<Permit>,
+    timer: Option<u64>,
+}
+
+/// An answer on its way back.
+struct Back {
+    key: String,
+    epoch: u64,
+    what: What,
+}
+
+enum What {
+    Heard(Event),
+    Permit(Permit),
+    Settled { receipts: Vec<u64>, uploaded: bool },
+    Broken(AmqpError),
+}
+
+/// What the loop has to tell its session.
+#[derive(Debug)]
+pub enum News {
+    /// Nothing of this shard is begun any more; these messages are to be given back.
+    Quiet(u16, Vec<Arc<Held>>),
+    /// The shard holds messages for a newer Flowlift.
+    TooNew(u16),
+}
+
+/// All projects in hand.
+pub struct Floor {
+    tools: Tools,
+    rooms: HashMap<String, Room>,
+    held: HashMap<u64, Arc<Held>>,
+    per_shard: HashMap<u16, usize>,
+    timers: BTreeSet<(u64, String)>,
+    draining: BTreeSet<u16>,
+    tasks: JoinSet<()>,
+    back: mpsc::UnboundedSender<Back>,
+    answers: mpsc::UnboundedReceiver<Back>,
+    began: Instant,
+    receipts: u64,
+}
+
+impl Floor {
+    /// An empty floor.
+    #[must_use]
+    pub fn new(tools: Tools) -> Self {
+        let (back, answers) = mpsc::unbounded_channel();
+        Self {
+            tools,
+            rooms: HashMap::new(),
+            held: HashMap::new(),
+            per_shard: HashMap::new(),
+            timers: BTreeSet::new(),
+            draining: BTreeSet::new(),
+            tasks: JoinSet::new(),
+            back,
+            answers,
+            began: Instant::now(),
+            receipts: 0,
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A number for the next message.
+    pub fn next_receipt(&mut self) -> u64 {
+        self.receipts += 1;
+        self.receipts
+    }
+
+    /// Takes a message whose project is known.
+    pub fn arrived(&mut self, project: &ProjectName, held: Held) -> Vec<News> {
+        let shard = held.shard;
+        let in_hand = self.per_shard.entry(shard).or_default();
+        *in_hand += 1;
+        let window_full = *in_hand >= usize::from(self.tools.prefetch);
+        let arrival = Arrival {
+            receipt: held.receipt,
+            returns: held.returns(),
+            window_full,
+        };
+        let (key, draining) = (project.key(), self.draining.contains(&shard));
+        self.tools.metrics.message_arrived(held.returns() > 0);
+        self.held.insert(held.receipt, Arc::new(held));
+        if !self.rooms.contains_key(&key) {
+            let room = self.furnish(project, shard);
+            self.rooms.insert(key.clone(), room);
+        }
+        let mut news = self.hear(&key, Event::Arrived(arrival));
+        if draining {
+            news.extend(self.hear(&key, Event::Drain));
+        } else if window_full {
+            news.extend(self.fill(shard));
+        }
+        news
+    }
+
+    /// Nothing more can come for this shard: batches that are held open begin.
+    fn fill(&mut self, shard: u16) -> Vec<News> {
+        let now = self.now_ms();
+        let keys: Vec<String> = self
+            .rooms
+            .iter()
+            .filter(|(_, room)| room.shard == shard)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in &keys {
+            if let Some(room) = self.rooms.get_mut(key) {
+                room.heart.window_filled();
+            }
+        }
+        keys.into_iter()
+            .filter(|key| self.due(key, now))
+            .collect::<Vec<_>>()
+            .iter()
+            .flat_map(|key| self.hear(key, Event::Timer))
+            .collect()
+    }
+
+    fn due(&self, key: &str, now: u64) -> bool {
+        self.rooms
+            .get(key)
+            .and_then(|room| room.heart.next_timer())
+            .is_some_and(|due| due <= now)
+    }
+
+    fn furnish(&self, project: &ProjectName, shard: u16) -> Room {
+        let hands = Hands {
+            project: project.clone(),
+            consumer: Arc::clone(&self.tools.consumer),
+            client: self.tools.client.clone(),
+            work: Arc::default(),
+            metrics: Arc::clone(&self.tools.metrics),
+        };
+        let heart = Project::new(self.tools.limits, rand::random());
+        Room {
+            shard,
+            heart,
+            hands,
+            epoch: 0,
+            running: None,
+            permit: None,
+            timer: None,
+        }
+    }
+
+    /// Waits for the next answer or timer and deals with it.
+    ///
+    /// # Errors
+    /// When the connection to RabbitMQ broke in some action: the session is over.
+    pub async fn turn(&mut self) -> Result<Vec<News>, AmqpError> {
+        let due = self
+            .timers
+            .first()
+            .map(|(at, _)| self.began + std::time::Duration::from_millis(*at));
+        let sleep = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(back) = self.answers.recv() => self.answer(back),
+            () = sleep => {
+                let key = self.timers.first().map(|(_, key)| key.clone());
+                Ok(key.map_or_else(Vec::new, |key| self.hear(&key, Event::Timer)))
+            }
+            Some(_) = self.tasks.join_next() => Ok(Vec::new()),
+        }
+    }
+
+    fn answer(&mut self, back: Back) -> Result<Vec<News>, AmqpError> {
+        let Some(room) = self
+            .rooms
+            .get_mut(&back.key)
+            .filter(|room| room.epoch == back.epoch)
+        else {
+            return Ok(Vec::new());
+        };
+        room.running = None;
+        let event = match back.what {
+            What::Broken(error) => return Err(error),
+            What::Heard(event) => event,
+            What::Permit(permit) => {
+                room.permit = Some(permit);
+                Event::Permit
+            }
+            What::Settled { receipts, uploaded } => {
+                room.hands.work().remember(uploaded);
+                for receipt in receipts {
+                    self.let_go(receipt);
+                }
+                Event::Settled
+            }
+        };
+        Ok(self.hear(&back.key, event))
+    }
+
+    fn let_go(&mut self, receipt: u64) {
+        if let Some(held) = self.held.remove(&receipt)
+            && let Some(in_hand) = self.per_shard.get_mut(&held.shard)
+        {
+            *in_hand = in_hand.saturating_sub(1);
+        }
+    }
+
+    fn hear(&mut self, key: &str, event: Event) -> Vec<News> {
+        let now = self.now_ms();
+        let Some(room) = self.rooms.get_mut(key) else {
+            return Vec::new();
+        };
+        let actions = room.heart.handle(event, now);
+        let mut news = Vec::new();
+        for action in actions {
+            news.extend(self.act(key, action));
+        }
+        self.wind(key);
+        let Some(room) = self.rooms.get(key) else {
+            return news;
+        };
+        let shard = room.shard;
+        if room.heart.is_quiet()
+            && room.heart.receipts().next().is_none()
+            && room.hands.work().seen.is_empty()
+        {
+            self.wind_down(key);
+        }
+        news.extend(self.quiet(shard));
+        news
+    }
+
+    /// Keeps the timer of a project in step with its heart.
+    fn wind(&mut self, key: &str) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        let next = room.heart.next_timer();
+        if room.timer != next {
+            if let Some(before) = room.timer {
+                self.timers.remove(&(before, key.to_owned()));
+            }
+            if let Some(next) = next {
+                self.timers.insert((next, key.to_owned()));
+            }
+            room.timer = next;
+        }
+    }
+
+    /// A heart without work keeps only what saves a look at the stream of attempts; a few bytes per project.
+    fn wind_down(&self, key: &str) {
+        if let Some(room) = self.rooms.get(key) {
+            room.hands.work().forget();
+        }
+    }
+
+    fn act(&mut self, key: &str, action: Action) -> Vec<News> {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return Vec::new();
+        };
+        let hands = room.hands.clone();
+        match action {
+            Action::WantPermit => {
+                let permits = self.tools.permits.clone();
+                self.run(key, async move {
+                    permits.acquire().await.map_or_else(What::Broken, What::Permit)
+                });
+            }
+            Action::DropPermit => {
+                room.permit = None;
+            }
+            Action::AskOpenAttempts => {
+                let attempts = Arc::clone(&self.tools.attempts);
+                self.run(key, async move {
+                    match attempts.open_for(&hands.project).await {
+                        Ok(open) => What::Heard(Event::OpenAttempts(open.into_iter().map(left).collect())),
+                        Err(error) => What::Broken(error),
+                    }
+                });
+            }
+            Action::ReadBase => self.run(key, async move { What::Heard(hands.read_base().await) }),
+            Action::Make => self.run(key, async move { What::Heard(hands.make().await) }),
+            Action::Plan(ask) => {
+                let held = self.in_hand(&ask);
+                self.run(key, async move { What::Heard(hands.plan(ask, held).await) });
+            }
+            Action::Announce => {
+                let attempts = Arc::clone(&self.tools.attempts);
+                self.run(key, async move { announce(&attempts, &hands).await });
+            }
+            Action::Upload => self.run(key, async move { What::Heard(hands.upload().await) }),
+            Action::Look(whose) => {
+                let attempt = name_of(&hands, &whose);
+                self.run(key, async move { What::Heard(hands.look(&attempt).await) });
+            }
+            Action::EndAttempt(whose) => self.end_attempt(key, &hands, &whose),
+            Action::List => self.run(key, async move { What::Heard(hands.list().await) }),
+            Action::Schedule => self.run(key, async move { What::Heard(hands.schedule().await) }),
+            Action::Settle(settlement) => self.settle(key, hands, settlement),
+            Action::Forget => hands.work().forget(),
+            Action::Abort => {
+                room.epoch += 1;
+                if let Some(running) = room.running.take() {
+                    running.abort();
+                }
+            }
+            Action::GiveShardBack => return vec![News::TooNew(room.shard)],
+            Action::Say(line) => say(&hands.project, &line),
+        }
+        Vec::new()
+    }
+
+    fn run(&mut self, key: &str, action: impl Future<Output = What> + Send + 'static) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        let (back, key, epoch) = (self.back.clone(), key.to_owned(), room.epoch);
+        room.running = Some(self.tasks.spawn(async move {
+            let what = action.await;
+            // the floor is gone only when the session is over
+            let _ = back.send(Back { key, epoch, what });
+        }));
+    }
+
+    fn in_hand(&self, ask: &PlanAsk) -> Vec<Arc<Held>> {
+        ask.receipts
+            .iter()
+            .filter_map(|receipt| self.held.get(receipt))
+            .map(Arc::clone)
+            .collect()
+    }
+
+    fn end_attempt(&mut self, key: &str, hands: &Hands, whose: &Doubtful) {
+        let (attempts, attempt) = (Arc::clone(&self.tools.attempts), name_of(hands, whose));
+        let (project, back, key) = (hands.project.clone(), self.back.clone(), key.to_owned());
+        let epoch = self.rooms.get(&key).map_or(0, |room| room.epoch);
+        self.tasks.spawn(async move {
+            if let Err(error) = attempts.ended(&attempt, &project).await {
+                let _ = back.send(Back {
+                    key,
+                    epoch,
+                    what: What::Broken(error),
+                });
+            }
+        });
+    }
+
+    fn settle(&mut self, key: &str, hands: Hands, settlement: Settlement) {
+        let (sender, metrics) = (self.tools.sender.clone(), Arc::clone(&self.tools.metrics));
+        let touched: BTreeSet<u64> = settlement.changes.iter().map(|(id, _)| id.receipt).collect();
+        let wanted = |held: &&Arc<Held>| {
+            touched.contains(&held.receipt) || settlement.receipts.contains(&held.receipt)
+        };
+        let held: Vec<Arc<Held>> = self.held.values().filter(wanted).map(Arc::clone).collect();
+        self.run(key, async move {
+            match settle_one(&sender, &hands, &settlement, &held, &metrics).await {
+                Ok(()) => What::Settled {
+                    receipts: settlement.receipts,
+                    uploaded: settlement.uploaded,
+                },
+                Err(error) => What::Broken(error),
+            }
+        });
+    }
+
+    /// Begins nothing new on these shards; [`News::Quiet`] follows for each, at once where nothing is begun.
+    pub fn drain(&mut self, shards: &BTreeSet<u16>) -> Vec<News> {
+        self.draining.extend(shards);
+        let keys: Vec<String> = self
+            .rooms
+            .iter()
+            .filter(|(_, room)| shards.contains(&room.shard))
+            .map(|(key, _)| key.clone())
+            .collect();
+        let mut news: Vec<News> = keys.iter().flat_map(|key| self.hear(key, Event::Drain)).collect();
+        for shard in shards {
+            news.extend(self.quiet(*shard));
+        }
+        news
+    }
+
+    /// The shards that have messages in hand.
+    #[must_use]
+    pub fn busy_shards(&self) -> BTreeSet<u16> {
+        self.per_shard
+            .iter()
+            .filter(|(_, count)| **count > 0)
+            .map(|(shard, _)| *shard)
+            .collect()
+    }
+
+    /// Whether some upload is being decided.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        self.rooms.values().any(|room| room.heart.is_begun())
+    }
+
+    /// Tells once that a draining shard is quiet, and takes its messages out.
+    fn quiet(&mut self, shard: u16) -> Option<News> {
+        if !self.draining.contains(&shard) {
+            return None;
+        }
+        if self
+            .rooms
+            .values()
+            .any(|room| room.shard == shard && !room.heart.is_quiet())
+        {
+            return None;
+        }
+        self.draining.remove(&shard);
+        Some(News::Quiet(shard, self.forget_shard(shard)))
+    }
+
+    /// Drops all that is known of a shard, tasks included; returns its messages.
+    pub fn forget_shard(&mut self, shard: u16) -> Vec<Arc<Held>> {
+        let keys: Vec<String> = self
+            .rooms
+            .iter()
+            .filter(|(_, room)| room.shard == shard)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in keys {
+            if let Some(room) = self.rooms.remove(&key) {
+                if let Some(running) = room.running {
+                    running.abort();
+                }
+                if let Some(timer) = room.timer {
+                    self.timers.remove(&(timer, key));
+                }
+            }
+        }
+        self.draining.remove(&shard);
+        self.per_shard.remove(&shard);
+        let receipts: Vec<u64> = self
+            .held
+            .values()
+            .filter(|held| held.shard == shard)
+            .map(|held| held.receipt)
+            .collect();
+        let mut by_receipt: BTreeMap<u64, Arc<Held>> = BTreeMap::new();
+        for receipt in receipts {
+            by_receipt.extend(self.held.remove(&receipt).map(|held| (receipt, held)));
+        }
+        by_receipt.into_values().collect()
+    }
+
+    /// Brings the gauges up to date.
+    pub fn count(&self) {
+        let active = self.rooms.values().filter(|room| !room.heart.is_quiet()).count();
+        let fenced = self.rooms.values().filter(|room| room.heart.is_fenced()).count();
+        self.tools.metrics.floor(self.held.len(), active, fenced);
+    }
+
+    /// The age of the oldest message in hand, by when it was received.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Instant> {
+        self.held.values().map(|held| held.since).min()
+    }
+}
+
+fn left(attempt: Attempt) -> OpenAttempt {
+    OpenAttempt {
+        attempt: attempt.attempt,
+        consumer: attempt.consumer,
+    }
+}
+
+fn name_of(hands: &Hands, whose: &Doubtful) -> String {
+    match whose {
+        Doubtful::Left(attempt) => attempt.clone(),
+        Doubtful::Own => hands
+            .work()
+            .prepared
+            .as_ref()
+            .map(|prepared| prepared.attempt.clone())
+            .unwrap_or_default(),
+    }
+}
+
+async fn announce(attempts: &OpenAttempts, hands: &Hands) -> What {
+    let Some(prepared) = hands.work().prepared.clone() else {
+        return What::Broken(AmqpError::Lost("nothing is prepared to be announced".into()));
+    };
+    let attempt = Attempt {
+        attempt: prepared.attempt,
+        project: hands.project.clone(),
+        generation: prepared.generation,
+        consumer: hands.consumer.to_string(),
+        at_ms: wall_ms(),
+        zip_bytes: prepared.zip.len() as u64,
+    };
+    match attempts.announce(&attempt).await {
+        Ok(()) => {
+            hands.work().announced = Some(Instant::now());
+            What::Heard(Event::Announced)
+        }
+        Err(error) => What::Broken(error),
+    }
+}
+
+async fn settle_one(
+    sender: &Sender,
+    hands: &Hands,
+    settlement: &Settlement,
+    held: &[Arc<Held>],
+    metrics: &Metrics,
+) -> Result<(), AmqpError> {
+    let (envelopes, upload, created) = {
+        let work = hands.work();
+        let envelopes = work
+            .prepared
+            .as_ref()
+            .map(|prepared| Arc::clone(&prepared.envelopes));
+        (envelopes.unwrap_or_default(), work.upload.clone(), work.created)
+    };
+    let now_ms = wall_ms();
+    let facts = Facts {
+        project: &hands.project,
+        consumer: &hands.consumer,
+        now_ms,
+        upload,
+        created,
+        envelopes: &envelopes,
+    };
+    settle::settle(sender, &facts, settlement, held).await?;
+    metrics.settled(settlement, &envelopes, held, now_ms);
+    tell(&hands.project, settlement, facts.upload.as_ref());
+    Ok(())
+}
+
+/// This machine's clock in ms since 1970; for people and latencies, never for order.
+fn wall_ms() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()
+}
+
+fn tell(
+    project: &ProjectName,
+    settlement: &Settlement,
+    upload: Option<&flowlift_common::ledger::UploadFacts>,
+) {
+    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for (_, last) in &settlement.changes {
+        *counts.entry(last.outcome.as_str()).or_default() += 1;
+    }
+    let words: Vec<String> = counts
+        .iter()
+        .map(|(word, count)| format!("{count} {word}"))
+        .collect();
+    let text = words.join(", ");
+    match upload.filter(|_| settlement.uploaded) {
+        Some(upload) => tracing::info!(
+            %project, version = upload.version, flows = upload.flows, upload_ms = upload.upload_ms,
+            "settled {text} with one upload"
+        ),
+        None if settlement.changes.is_empty() => {}
+        None => tracing::info!(%project, "settled {text} without an upload"),
+    }
+    for (_, reason) in &settlement.unreadable {
+        tracing::warn!(%project, "a message went to the dead letters: {reason}");
+    }
+}
+
+fn say(project: &ProjectName, line: &LogLine) {
+    match line {
+        LogLine::Trouble { step, text, retry_in } => {
+            tracing::warn!(%project, step, "could not {step}: {text}; next try in {:.1} s", retry_in.as_secs_f64());
+        }
+        LogLine::Fenced { open, at_most } => {
+            let seconds = at_most.as_secs();
+            tracing::warn!(%project, "{open} upload(s) of a former holder may still land; waiting at most {seconds} s");
+        }
+        LogLine::Doubt { text, at_most } => {
+            let seconds = at_most.as_secs();
+            tracing::warn!(%project, "the upload is in doubt ({text}); looking for it at most {seconds} s");
+        }
+        LogLine::Searching { suspects, text } => {
+            tracing::warn!(%project, suspects, "Azkaban refuses the batch ({text}); looking for the culprit");
+        }
+        LogLine::Mismatch { text } => {
+            tracing::warn!(%project, "Azkaban does not list what was uploaded: {text}")
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! A message in hand: its body, still compressed, and the way to settle it.
+
+use std::time::Instant;
+
+use flowlift_azkaban::ProjectName;
+use flowlift_common::Envelope;
+use flowlift_common::envelope::{DecodeError, MAX_BYTES};
+use lapin::message::Delivery;
+use lapin::types::{AMQPValue, FieldTable};
+
+/// A delivery that is not settled.
+#[derive(Debug)]
+pub struct Held {
+    /// Its number in this consumer.
+    pub receipt: u64,
+    /// The shard it came from.
+    pub shard: u16,
+    /// When it came.
+    pub since: Instant,
+    /// The delivery itself.
+    pub delivery: Delivery,
+}
+
+impl Held {
+    /// The project by the headers, or by the body where a foreign producer left them out.
+    #[must_use]
+    pub fn project(&self) -> Option<ProjectName> {
+        let by_header = self
+            .text("flowlift-project")
+            .and_then(|name| ProjectName::new(name).ok());
+        by_header.or_else(|| self.open().ok().map(|envelope| envelope.project))
+    }
+
+    /// Reads the body.
+    pub fn open(&self) -> Result<Envelope, DecodeError> {
+        let size = self.delivery.data.len();
+        if size > MAX_BYTES {
+            return Err(DecodeError::Unreadable(format!(
+                "it has {size} bytes, at most {MAX_BYTES} are allowed"
+            )));
+        }
+        Envelope::decode(&self.delivery.data)
+    }
+
+    /// How often the broker handed it out before.
+    #[must_use]
+    pub fn returns(&self) -> u64 {
+        match self
+            .headers()
+            .and_then(|headers| headers.inner().get("x-delivery-count"))
+        {
+            Some(AMQPValue::LongLongInt(count)) => u64::try_from(*count).unwrap_or_default(),
+            Some(AMQPValue::LongUInt(count)) => u64::from(*count),
+            _ => u64::from(self.delivery.redelivered),
+        }
+    }
+
+    fn headers(&self) -> Option<&FieldTable> {
+        self.delivery.properties.headers().as_ref()
+    }
+
+    fn text(&self, name: &str) -> Option<String> {
+        match self.headers()?.inner().get(name)? {
+            AMQPValue::LongString(text) => Some(text.to_string()),
+            AMQPValue::ShortString(text) => Some(text.to_string()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! One connection's life: subscribe, work, hand over, leave. Any trouble with RabbitMQ ends it; [`crate::app`] begins anew.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use flowlift_azkaban::client::Client;
+use flowlift_common::amqp::{self, AmqpError, Link, Needs, Sender};
+use flowlift_common::topology::{PREFETCH, Retention};
+use lapin::Consumer;
+use lapin::message::Delivery;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::attempts::OpenAttempts;
+use crate::floor::{Floor, News, Tools};
+use crate::held::Held;
+use crate::members::{self, Members};
+use crate::metrics::Metrics;
+use crate::permits::Permits;
+use crate::project::Limits;
+use crate::settle;
+use crate::shards::{FromShard, Shards};
+
+/// How often gauges are brought up to date.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What a session needs.
+pub struct Setup {
+    /// The consumer's claimed name.
+    pub name: String,
+    /// Azkaban.
+    pub client: Client,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// K.
+    pub shards: u16,
+    /// Connections to Azkaban of all consumers together; `None`: as recorded.
+    pub permits: Option<u16>,
+    /// Stop taking and finish.
+    pub stop: CancellationToken,
+    /// Leave at once.
+    pub now: CancellationToken,
+    /// How long finishing may take.
+    pub grace: Duration,
+}
+
+/// How a session ended in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Everything begun is settled.
+    Drained,
+    /// Uploads were still under way when the grace time ended; nothing is lost.
+    GraceEnded,
+}
+
+/// Declares, compares, and works until told to stop.
+///
+/// # Errors
+/// When the connection broke, or the vhost is not as this program needs it.
+pub async fn run(link: &Arc<Link>, setup: &Setup, ready: impl Fn(bool)) -> Result<Left, AmqpError> {
+    amqp::declare(link, setup.shards, &Retention::default()).await?;
+    let azkaban = setup.client.url().to_owned();
+    amqp::agree(
+        link,
+        Needs {
+            shards: setup.shards,
+            azkaban: Some(&azkaban),
+        },
+    )
+    .await?;
+    let mut session = Session::open(link, setup).await?;
+    ready(true);
+    let ended = session.work().await;
+    ready(false);
+    setup.metrics.shards_held(0);
+    match ended {
+        Ok(left) => Ok(left),
+        Err(error) => {
+            let lost = session.floor.busy_shards().len();
+            setup.metrics.leases_lost(lost as u64);
+            Err(error)
+        }
+    }
+}
+
+struct Session<'s> {
+    setup: &'s Setup,
+    sender: Sender,
+    floor: Floor,
+    shards: Shards,
+    messages: mpsc::UnboundedReceiver<FromShard>,
+    words: Consumer,
+    members: Members,
+    permits: Permits,
+}
+
+impl<'s> Session<'s> {
+    async fn open(link: &Arc<Link>, setup: &'s Setup) -> Result<Self, AmqpError> {
+        let sender = Sender::open(link).await?;
+        let permits = Permits::open(link, setup.permits).await?;
+        let attempts = Arc::new(OpenAttempts::open(link).await?);
+        let tools = Tools {
+            consumer: setup.name.as_str().into(),
+            client: setup.client.clone(),
+            sender: sender.clone(),
+            attempts,
+            permits: permits.clone(),
+            metrics: Arc::clone(&setup.metrics),
+            limits: Limits::default(),
+            prefetch: PREFETCH,
+        };
+        let words = members::listen(link).await?;
+        let (shards, messages) = Shards::subscribe(link, &setup.name, setup.shards, PREFETCH).await?;
+        // after all consume-oks: whoever holds a shard that falls to us hands it over now
+        members::say(&sender, &setup.name, true).await?;
+        let members = Members::new(&setup.name);
+        tracing::info!(consumer = %setup.name, shards = setup.shards, broker = link.broker(), "subscribed");
+        Ok(Self {
+            setup,
+            sender,
+            floor: Floor::new(tools),
+            shards,
+            messages,
+            words,
+            members,
+            permits,
+        })
+    }
+
+    async fn work(&mut self) -> Result<Left, AmqpError> {
+        let mut tick = tokio::time::interval(TICK);
+        let mut said = Instant::now();
+        loop {
+            tokio::select! {
+                () = self.setup.stop.cancelled() => return self.leave().await,
+                news = self.floor.turn() => self.heed(news?).await?,
+                Some(message) = self.messages.recv() => self.take(message).await?,
+                word = members::next(&mut self.words) => self.hear(&word?).await?,
+                _ = tick.tick() => {
+                    self.gauges();
+                    if said.elapsed() >= members::EVERY {
+                        said = Instant::now();
+                        members::say(&self.sender, &self.setup.name, false).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, message: FromShard) -> Result<(), AmqpError> {
+        match message {
+            FromShard::Delivered {
+                shard,
+                generation,
+                delivery,
+            } => {
+                let held = self.hold(shard, *delivery);
+                if !self.shards.is_present(shard, generation) {
+                    return settle::give_back(&held).await;
+                }
+                let Some(project) = held.project() else {
+                    return self.bury(&held).await;
+                };
+                let news = self.floor.arrived(&project, held);
+                self.heed(news).await
+            }
+            FromShard::Ended {
+                shard,
+                generation,
+                reason,
+            } if self.shards.is_present(shard, generation) => {
+                Err(AmqpError::Lost(format!("shard {shard} was taken away: {reason}")))
+            }
+            FromShard::Ended { .. } => Ok(()),
+        }
+    }
+
+    fn hold(&mut self, shard: u16, delivery: Delivery) -> Held {
+        Held {
+            receipt: self.floor.next_receipt(),
+            shard,
+            since: Instant::now(),
+            delivery,
+        }
+    }
+
+    /// Nobody can say which project this is for.
+    async fn bury(&mut self, held: &Held) -> Result<(), AmqpError> {
+        let reason = held
+            .open()
+            .err()
+            .map_or_else(|| "it names no project".to_owned(), |error| error.to_string());
+        tracing::warn!(shard = held.shard, "a message went to the dead letters: {reason}");
+        settle::bury_unread(&self.sender, held, &reason).await?;
+        held.delivery
+            .acker
+            .ack(lapin::options::BasicAckOptions::default())
+            .await?;
+        self.setup.metrics.message_dead();
+        Ok(())
+    }
+
+    async fn hear(&mut self, word: &[u8]) -> Result<(), AmqpError> {
+        let Some(joined) = self.members.hear(word, Instant::now()) else {
+            return Ok(());
+        };
+        members::say(&self.sender, &self.setup.name, false).await?;
+        let falls_to_it = |shard: &u16| {
+            let names = [joined.as_str(), self.setup.name.as_str()];
+            crate::rendezvous::winner(names.into_iter(), *shard) == Some(joined.as_str())
+        };
+        let lost: BTreeSet<u16> = self.floor.busy_shards().into_iter().filter(falls_to_it).collect();
+        tracing::info!(
+            joined,
+            shards = lost.len(),
+            "a consumer joined; handing shards with messages over to it"
+        );
+        let news = self.floor.drain(&lost);
+        self.heed(news).await
+    }
+
+    async fn heed(&mut self, news: Vec<News>) -> Result<(), AmqpError> {
+        for piece in news {
+            match piece {
+                News::Quiet(shard, held) => {
+                    for held in &held {
+                        settle::give_back(held).await?;
+                    }
+                    self.setup.metrics.messages_returned(held.len() as u64);
+                    self.shards.step_back(shard, true).await?;
+                }
+                News::TooNew(shard) => self.too_new(shard).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a shard back whose messages only a newer Flowlift can read.
+    async fn too_new(&mut self, shard: u16) -> Result<(), AmqpError> {
+        tracing::error!(
+            shard,
+            "this shard holds messages for a newer Flowlift; leaving it to one"
+        );
+        for held in self.floor.forget_shard(shard) {
+            settle::give_back(&held).await?;
+        }
+        self.shards.step_back(shard, false).await
+    }
+
+    /// Finishes what is begun. The connection is then dropped, not closed: an orderly close would hand our messages on while
+    /// an upload may still be under way.
+    async fn leave(&mut self) -> Result<Left, AmqpError> {
+        let all: BTreeSet<u16> = self.floor.busy_shards();
+        let uploads = if self.floor.is_begun() {
+            "finishing the uploads in flight"
+        } else {
+            "nothing is in flight"
+        };
+        tracing::info!(grace_s = self.setup.grace.as_secs(), "leaving: {uploads}");
+        let _ = self.floor.drain(&all);
+        let grace = tokio::time::sleep(self.setup.grace);
+        tokio::pin!(grace);
+        while self.floor.is_begun() {
+            tokio::select! {
+                news = self.floor.turn() => { news?; }
+                () = &mut grace => return Ok(Left::GraceEnded),
+                () = self.setup.now.cancelled() => return Ok(Left::GraceEnded),
+            }
+        }
+        Ok(Left::Drained)
+    }
+
+    fn gauges(&mut self) {
+        self.floor.count();
+        let metrics = &self.setup.metrics;
+        metrics.oldest_in_hand(self.floor.oldest().map(|since| since.elapsed()));
+        metrics.shards_held(self.members.held(self.setup.shards, Instant::now()));
+        metrics.permits(self.permits.held(), self.permits.waiting());
+    }
+}

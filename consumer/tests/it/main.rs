@@ -1,0 +1,9 @@
+//! Tests of the shell rooms against a real RabbitMQ. `dev/broker run -- cargo test -p flowlift-consumer --test it` starts one;
+//! without it they say that they are skipped.
+
+mod attempts;
+mod broker;
+mod names;
+mod permits;
+mod rig;
+mod road;
