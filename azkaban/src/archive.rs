@@ -144,6 +144,15 @@ pub fn merge_zip(
             sources.insert(path, Source::Base(index));
         }
     }
+    for path in put.keys() {
+        if tidy(path)?.as_ref() != Some(path) {
+            let rule = "is no path of a file inside a project";
+            return Err(ZipError::Name {
+                name: path.clone(),
+                rule,
+            });
+        }
+    }
     sources.extend(
         put.iter()
             .map(|(path, content)| (path.clone(), Source::New(content))),

@@ -147,7 +147,7 @@ fn properties<'a>(yaml: &'a Yaml, class: &Class) -> Read<Vec<(&'a str, &'a Yaml)
     };
     Err(at(
         yaml,
-        message,
+        &message,
         format!("a mapping with {} is expected here", class.keys),
     ))
 }
@@ -163,14 +163,14 @@ fn string(yaml: &Yaml) -> Read<Option<String>> {
             format!("No suitable constructor with {count} arguments found for class java.lang.String");
         return Err(at(
             yaml,
-            message,
+            &message,
             "one text or number is expected here, no list or mapping".to_owned(),
         ));
     };
     match yaml.tag.as_deref() {
         _ if yaml.is_null() => Ok(None),
         None | Some("!" | "tag:yaml.org,2002:str") => Ok(Some(text.clone())),
-        Some(tag) => Err(at(yaml, cast(tag), format!("the tag {tag} makes this no text"))),
+        Some(tag) => Err(at(yaml, &cast(tag), format!("the tag {tag} makes this no text"))),
     }
 }
 
@@ -196,7 +196,7 @@ fn number(yaml: &Yaml) -> Read<Option<i64>> {
     number.map(Some).map_err(|_| {
         at(
             yaml,
-            format!("For input string: \"{text}\""),
+            &format!("For input string: \"{text}\""),
             "a whole number is expected here".to_owned(),
         )
     })
@@ -208,7 +208,7 @@ fn list<T>(yaml: &Yaml, read: impl Fn(&Yaml) -> Read<T>) -> Read<Option<Vec<T>>>
         _ if yaml.is_null() => Ok(None),
         _ => {
             let message = "No single argument constructor found for interface java.util.List : null";
-            Err(at(yaml, message.to_owned(), "a list is expected here".to_owned()))
+            Err(at(yaml, message, "a list is expected here".to_owned()))
         }
     }
 }
@@ -224,11 +224,7 @@ fn map(yaml: &Yaml) -> Read<Option<BTreeMap<String, Option<String>>>> {
         _ if yaml.is_null() => Ok(None),
         _ => {
             let message = "No single argument constructor found for interface java.util.Map : null";
-            Err(at(
-                yaml,
-                message.to_owned(),
-                "a mapping is expected here".to_owned(),
-            ))
+            Err(at(yaml, message, "a mapping is expected here".to_owned()))
         }
     }
 }
@@ -237,12 +233,12 @@ fn unknown(key: &str, class: &Class, value: &Yaml) -> YamlError {
     let message = format!("Unable to find property '{key}' on class: {}", class.name);
     at(
         value,
-        message,
+        &message,
         format!("key {key:?} is not known here, expected is one of {}", class.keys),
     )
 }
 
-fn at(yaml: &Yaml, message: String, reason: String) -> YamlError {
+fn at(yaml: &Yaml, message: &str, reason: String) -> YamlError {
     let message = format!("{message}\n in 'reader', line {}", yaml.line);
     YamlError {
         message,

@@ -37,7 +37,7 @@ fn schedule(schedule: Option<&BTreeMap<String, Option<String>>>) -> Result<(), S
     if get("type") != Some("cron") {
         return refuse("flow trigger schedule type must be cron");
     }
-    let Some(value) = get("value").filter(|value| check_cron(value).is_ok()) else {
+    let Some(value) = get("value").filter(|value| is_cron(value)) else {
         return refuse("flow trigger schedule value must be a valid cron expression");
     };
     if value.split_whitespace().next() != Some("0") {
@@ -47,6 +47,12 @@ fn schedule(schedule: Option<&BTreeMap<String, Option<String>>>) -> Result<(), S
         return refuse("flow trigger schedule must contain type and value only");
     }
     Ok(())
+}
+
+/// Quartz overlooks fields beyond the seventh.
+fn is_cron(text: &str) -> bool {
+    let fields: Vec<&str> = text.split_whitespace().take(7).collect();
+    check_cron(&fields.join(" ")).is_ok()
 }
 
 fn dependencies(all: &[Option<DependencyBean>]) -> Result<Vec<&DependencyBean>, String> {

@@ -280,7 +280,7 @@ impl<'a> Loader<'a> {
         for index in self.in_order() {
             let job = &self.jobs[index];
             let checked = checks::check_job(job.id, &job.props, |message| {
-                self.report.add(message, Some(job.path), None)
+                self.report.add(message, Some(job.path), None);
             });
             checked.map_err(|message| exception(message, job.path))?;
         }

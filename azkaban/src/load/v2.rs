@@ -273,7 +273,7 @@ impl Loader {
         for (id, (props, path)) in jobs {
             let flow = id.split(':').next().unwrap_or_default();
             let checked = checks::check_job(&id, &props, |message| {
-                self.report.add(message, Some(&path), Some(flow))
+                self.report.add(message, Some(&path), Some(flow));
             });
             checked.map_err(|message| Problem {
                 message,

@@ -154,10 +154,11 @@ impl<'a> Project<'a, '_> {
         }
     }
 
+    /// Beside jobs, `.flow` files may be anything; alone they are a project that lacks its `.project` file.
     fn flow_files(&mut self, tree: &'a Tree) {
         let is_flow = |path: &&String| crate::load::files::is_read(super::tree::name_of(path), ".flow");
         let mut flows = tree.keys().filter(is_flow);
-        if let Some(first) = flows.next() {
+        if let Some(first) = flows.next().filter(|_| self.jobs.is_empty()) {
             let more = match flows.count() {
                 0 => String::new(),
                 more => format!(" (and {more} more)"),

@@ -13,9 +13,9 @@ pub fn check_tree(tree: &Tree) -> Vec<Finding> {
         .keys()
         .any(|path| crate::load::files::is_read(name_of(path), ".project"));
     if has_project {
-        project2::check(tree, &mut findings)
+        project2::check(tree, &mut findings);
     } else {
-        project1::check(tree, &mut findings)
+        project1::check(tree, &mut findings);
     }
     if findings.is_empty() {
         findings.extend(refusals(load(tree)));
