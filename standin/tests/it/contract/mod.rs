@@ -1,0 +1,14 @@
+//! One test per answer of 4.0.0; runs on the stand-in or on a real server.
+
+mod downloads;
+mod flows;
+mod locks;
+mod logins;
+mod permissions;
+mod persist;
+mod projects;
+mod refusals;
+mod schedules;
+mod sessions;
+mod status;
+mod uploads;

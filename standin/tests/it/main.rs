@@ -1,0 +1,10 @@
+//! The stand-in from outside, over HTTP.
+//!
+//! `contract` holds one test per answer of Azkaban 4.0.0. With `AZKABAN_URL` set they run against that server instead of
+//! the stand-in, with their own projects of random names, which they delete: `azkaban`/`azkaban` must be an administrator
+//! there and `metrics`/`metrics` a user without rights on projects, as on a fresh server. `own` tests what only the
+//! stand-in has.
+
+mod contract;
+mod own;
+mod support;
