@@ -94,13 +94,14 @@ either_gone() {
 last_line() { tail -n 1 "$STAGE/log/$1"; }
 
 # logged NAME PATTERN: the first match of an extended regular expression in a log.
-logged() { grep -m 1 -oE -- "$2" "$STAGE/log/$1"; }
+logged() { grep -m 1 -oE -- "$2" "$STAGE/log/$1" 2>/dev/null; }
 
-# start_standin NAME [OPTIONS]: on a free port; sets STANDIN_URL.
+# start_standin NAME [OPTIONS]: on a free port of STANDIN_HOST; sets STANDIN_URL.
+STANDIN_HOST=127.0.0.1
 start_standin() {
     local name=$1
     shift
-    spawn "$name" "$FLOWLIFT_BIN/azkaban-standin" --listen 127.0.0.1:0 "$@"
+    spawn "$name" "$FLOWLIFT_BIN/azkaban-standin" --listen "$STANDIN_HOST:0" "$@"
     expect "$name" 10 logged "$name" 'listens on http://[0-9.:]+' >/dev/null
     STANDIN_URL=$(logged "$name" 'http://[0-9.:]+')
 }
@@ -108,15 +109,21 @@ start_standin() {
 # start_consumer NAME [OPTIONS]: ready when it returns; METRICS[NAME] is where its metrics are.
 declare -A METRICS=()
 start_consumer() {
-    local name=$1
     launch_consumer "$@"
-    expect "$name" 60 is_ready "$name"
+    await_consumer "$1"
 }
 launch_consumer() {
     local name=$1
     shift
-    METRICS[$name]=127.0.0.1:$(free_port)
-    spawn "$name" "$FLOWLIFT_BIN/flowlift-consumer" --name "$name" --metrics-listen "${METRICS[$name]}" "$@"
+    spawn "$name" "$FLOWLIFT_BIN/flowlift-consumer" --name "$name" --metrics-listen 127.0.0.1:0 --log human "$@"
+}
+await_consumer() {
+    expect "$1" 30 metrics_known "$1"
+    expect "$1" 60 is_ready "$1"
+}
+metrics_known() {
+    local url
+    url=$(logged "$1" 'http://[0-9.:]+/metrics') && METRICS[$1]=${url:7:-8}
 }
 is_ready() { http_ok "http://${METRICS[$1]}/readyz"; }
 
@@ -136,6 +143,9 @@ sum_series() {
         /^[^#]/ && $0 ~ ENVIRON["want"] { sum += $NF; found = 1 }
         END { printf "%.15g", sum; exit !found }'
 }
+
+# median NUMBER...: of whole numbers; the lower one of two.
+median() { printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"; }
 
 seconds() { printf '%d.%02d' "$(($1 / 1000))" "$(($1 % 1000 / 10))"; }
 
