@@ -162,7 +162,7 @@ pub fn merge_zip(
     for (path, source) in sources {
         match source {
             Source::New(content) => put_entry(&mut writer, &path, content).map_err(ZipError::Broken)?,
-            Source::Base(index) => copy_entry(&mut writer, &mut archive, index, path)?,
+            Source::Base(index) => copy_entry(&mut writer, &mut archive, index, &path)?,
         }
     }
     Ok(writer.finish().map_err(ZipError::Broken)?.into_inner())
@@ -297,25 +297,23 @@ fn put_entry(writer: &mut Writer, path: &str, content: &Bytes) -> ZipResult<()> 
     Ok(())
 }
 
+/// Copies an entry without unpacking it. One whose name had to be tidied is packed anew, with our date.
 fn copy_entry(
     writer: &mut Writer,
     archive: &mut Archive<'_>,
     index: usize,
-    path: String,
+    path: &str,
 ) -> Result<(), ZipError> {
     let entry = archive.by_index_raw(index).map_err(ZipError::Broken)?;
     if entry.name_raw() == path.as_bytes() {
-        return writer
-            .raw_copy_file_touch(entry, DateTime::default(), Some(0o644))
-            .map_err(ZipError::Broken);
+        let copied = writer.raw_copy_file_touch(entry, DateTime::default(), Some(0o644));
+        return copied.map_err(ZipError::Broken);
     }
-    writer.raw_copy_file_rename(entry, path).map_err(ZipError::Broken)
+    drop(entry);
+    let content = inflate(archive, index, path, ZipLimits::default().entry)?;
+    put_entry(writer, path, &content).map_err(ZipError::Broken)
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "writing to memory fails on names of more than 64 KiB alone"
-)]
 fn finish(writer: Writer, written: ZipResult<()>) -> Vec<u8> {
     written
         .and_then(|()| writer.finish())

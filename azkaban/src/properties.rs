@@ -163,7 +163,11 @@ fn split(text: &[u8], line: usize) -> Result<Property, Malformed> {
 
 fn unescape(text: &[u8], line: usize) -> Result<String, Malformed> {
     if !text.contains(&b'\\') {
-        return Ok(text.iter().map(|b| char::from(*b)).collect());
+        let ascii = std::str::from_utf8(text).ok().filter(|text| text.is_ascii());
+        return Ok(ascii.map_or_else(
+            || text.iter().map(|byte| char::from(*byte)).collect(),
+            str::to_owned,
+        ));
     }
     let mut units: Vec<u16> = Vec::with_capacity(text.len());
     let mut bytes = text.iter().copied();

@@ -20,6 +20,11 @@ pub struct Unrenderable {
 
 /// The files of a flow: path and content. The same flow gives the same bytes.
 ///
+/// Flow 2.0 is one file `<flow>.flow`; the project also needs [`crate::PROJECT_FILE`]. Flow 1.0 is one file per job,
+/// flat: `<flow>.job` is the one job that no other needs, whatever its name, and each other job is `<flow>~<job>.job`, so
+/// that jobs of two flows never meet; where several jobs are needed by no other, `<flow>.job` is a `noop` behind them. The
+/// flow's properties are written into each job there, under the job's own.
+///
 /// Refuses every flow in which [`rules::check_flow`] finds something, so nothing is written that Azkaban would not take.
 pub fn render(flow: &Flow, format: Format) -> Result<Vec<(String, Bytes)>, Unrenderable> {
     let findings = rules::check_flow(flow, format);

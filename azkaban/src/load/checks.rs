@@ -27,6 +27,14 @@ pub(super) fn check_job(
             ));
         }
     }
+    let prefix = "job.notification.";
+    let has_callbacks = props
+        .range(prefix.to_owned()..)
+        .next()
+        .is_some_and(|(key, _)| key.starts_with(prefix));
+    if !has_callbacks {
+        return Ok(());
+    }
     for status in ["started", "completed", "success", "failure"] {
         callbacks(status, props, &mut report);
     }

@@ -35,7 +35,7 @@ pub enum Load {
 }
 
 /// One message of Azkaban.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
     /// Azkaban's exact text.
     pub message: String,

@@ -17,6 +17,12 @@ pub fn check_flow(flow: &Flow, format: Format) -> Vec<Finding> {
     let mut check = Check {
         flow,
         format,
+        places: flow
+            .jobs
+            .iter()
+            .enumerate()
+            .map(|(at, job)| (job.name.as_str(), at))
+            .collect(),
         findings: Vec::new(),
     };
     check.name();
@@ -44,6 +50,8 @@ pub fn check_flow(flow: &Flow, format: Format) -> Vec<Finding> {
 struct Check<'a> {
     flow: &'a Flow,
     format: Format,
+    /// Where each job stands, by its name.
+    places: HashMap<&'a str, usize>,
     findings: Vec<Finding>,
 }
 
@@ -179,7 +187,7 @@ impl Check<'_> {
             }
             if *needed == job.name {
                 self.add(field("dependsOn"), format!("{name} depends on itself"));
-            } else if self.flow.jobs.iter().all(|other| other.name != *needed) {
+            } else if !self.places.contains_key(needed.as_str()) {
                 self.add(
                     field("dependsOn"),
                     format!("{name} depends on {needed:?}, which is not in the flow"),
@@ -241,8 +249,11 @@ impl Check<'_> {
                 }),
             Format::V2 => {
                 let needs = graph::needs(&self.flow.jobs);
-                let place = |name: &str| self.flow.jobs.iter().position(|job| job.name == name);
-                let reaches = graph::reaches(&needs, place(name)?, place(&job.name)?);
+                let reaches = graph::reaches(
+                    &needs,
+                    *self.places.get(name)?,
+                    *self.places.get(job.name.as_str())?,
+                );
                 reaches.then(|| format!("names {name:?}, which itself depends on the job"))
             }
         }

@@ -21,7 +21,7 @@ pub const JOB_PROPERTIES_MAX: usize = 64 << 10;
 pub const ROW_MAX: usize = 1_000;
 
 /// One mistake: one clear sentence, and where it is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Finding {
     /// The file, when it comes from files.
     pub path: Option<String>,

@@ -79,6 +79,10 @@ fn flows_that_azkaban_would_lose_without_a_word_are_found() {
           file with azkaban-flow-version: 2.0"
         ]
     );
+    assert!(
+        found(&[("a.flow", "anything"), ("a.job", "type=noop")]).is_empty(),
+        "it is a Flow 1.0 project"
+    );
     assert_eq!(
         found(&[PROJECT_FILE, ("a.job", "type=noop")]),
         ["a.job: beside a .project file this is not read and its flows would be lost"]
