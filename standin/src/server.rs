@@ -84,8 +84,10 @@ impl Server {
         client: IpAddr,
         held: T,
     ) -> Result<Response<Full<Bytes>>, Cut> {
-        let (parts, body) = request.into_parts();
+        let (parts, mut body) = request.into_parts();
         if let Some(answer) = calls::form_too_large(&parts.headers, parts.uri.path()) {
+            // Jetty looks at the length when the first piece is there.
+            body.frame().await;
             self.leave_unread(body);
             return Ok(answer.into_response());
         }

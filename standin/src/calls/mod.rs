@@ -89,7 +89,7 @@ fn method_not_allowed(method: &Method, path: &str) -> Answer {
         Method::POST | Method::PUT => (405, format!("HTTP method {method} is not supported by this URL")),
         _ => (
             501,
-            format!("Method {method} is not defined in RFC 2068 and is not supported by the Servlet API"),
+            format!("Method {method} is not defined in RFC 2068 and is not supported by the Servlet API "),
         ),
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::METHOD_NOT_ALLOWED);

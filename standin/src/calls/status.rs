@@ -31,7 +31,7 @@ pub(super) async fn answer(server: &Server, request: &Request) -> Answered {
         ("isDatabaseUp", true.into()),
         ("executorStatusMap", Json::bean([("1", executor)])),
     ]);
-    Ok(Answer::json(&json).push("\n"))
+    Ok(Answer::json(&json).push("\r\n"))
 }
 
 /// Resident memory in bytes; 0 where the system does not tell.

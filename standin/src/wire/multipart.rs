@@ -129,7 +129,7 @@ fn unquote(text: &str) -> (String, &str) {
         match char {
             '"' => return (value, &text[at + 1..]),
             '\\' if text[at + 1..].starts_with(['"', '\\']) => {
-                value.extend(chars.next().map(|(_, char)| char))
+                value.extend(chars.next().map(|(_, char)| char));
             }
             other => value.push(other),
         }

@@ -194,7 +194,7 @@ async fn a_session_does_not_get_past_an_unknown_method() {
         (
             "PATCH",
             501,
-            "Method PATCH is not defined in RFC 2068 and is not supported by the Servlet API",
+            "Method PATCH is not defined in RFC 2068 and is not supported by the Servlet API ",
         ),
     ] {
         let reply = azkaban.send(Request::new(method, "/manager")).await;

@@ -26,7 +26,7 @@ async fn the_status_needs_no_login() {
         .map(|key| text.find(&format!("\n  \"{key}\" : ")).unwrap())
         .collect();
     assert!(at.is_sorted(), "{text}");
-    assert!(text.ends_with("\n}\n"));
+    assert!(text.ends_with("\n}\r\n"));
     let json = reply.json();
     assert_eq!(json["isDatabaseUp"], true);
     assert_eq!(json["executorStatusMap"]["1"]["isActive"], true);
