@@ -196,7 +196,18 @@ mod tests {
         for good in ["f", "a b", "ä", "a.b", "A(1)", &"x".repeat(128)] {
             assert!(FlowName::new(good).is_ok(), "{good}");
         }
-        for bad in ["", ".hidden", "a,b", "a/b", "a\\b", "a:b", "a\n", " a", "a ", &"x".repeat(129)] {
+        for bad in [
+            "",
+            ".hidden",
+            "a,b",
+            "a/b",
+            "a\\b",
+            "a:b",
+            "a\n",
+            " a",
+            "a ",
+            &"x".repeat(129),
+        ] {
             assert!(FlowName::new(bad).is_err(), "{bad}");
         }
     }
@@ -204,6 +215,9 @@ mod tests {
     #[test]
     fn names_are_compared_ignoring_case() {
         assert_eq!(ProjectName::new("Team").unwrap().key(), "team");
-        assert_eq!(FlowName::new("FA").unwrap().key(), FlowName::new("fa").unwrap().key());
+        assert_eq!(
+            FlowName::new("FA").unwrap().key(),
+            FlowName::new("fa").unwrap().key()
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! `java.util.Properties` text, read and written as Java does: ISO-8859-1 bytes, `\uXXXX`, continuation lines.
 //!
-//! [`write`] emits ASCII only, so that whatever a reader believes the charset to be, it reads the same strings back.
+//! [`write()`] emits ASCII only, so that whatever a reader believes the charset to be, it reads the same strings back.
 
 use std::collections::BTreeMap;
 

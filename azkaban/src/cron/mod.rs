@@ -1,6 +1,6 @@
 //! Cron expressions as Quartz 2.2.1 takes them, which is what Azkaban schedules with.
 //!
-//! [`fields`] follows Quartz's own reading, so what passes here passes there (Quartz is laxer in places: it ignores a
+//! The fields are read as Quartz reads them, so what passes here passes there (Quartz is laxer in places: it ignores a
 //! trailing `X` in `MONX`); the dates are then found by `croner`.
 
 mod fields;

@@ -10,11 +10,13 @@ mod embedding;
 pub(crate) mod files;
 mod java;
 mod levels;
+mod nodes;
 pub(crate) mod project;
 mod report;
 mod trigger;
 pub(crate) mod v1;
 mod v2;
+mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -7,35 +7,15 @@ use super::condition::{Fault, Operand, operands};
 use super::files::{File, Folder};
 use super::levels::levels;
 use super::report::Report;
+use super::walk::{Dependency, Job, Props, Walk};
 use super::{Load, Loaded, LoadedFlow, Node, Problem, checks, embedding, java};
 use crate::model::Format;
 use crate::properties;
-
-type Props = Arc<BTreeMap<String, String>>;
 
 /// Why loading ends at once.
 enum Stop {
     Exception(Problem),
     Overflow,
-}
-
-/// One `.job` file.
-struct Job<'a> {
-    id: &'a str,
-    path: &'a str,
-    kind: Option<String>,
-    condition: Option<String>,
-    own: Props,
-    /// With everything inherited.
-    props: Props,
-    dependencies: Vec<Dependency>,
-}
-
-/// One name in `dependencies`.
-struct Dependency {
-    name: String,
-    /// The job of this name; none when missing, ambiguous or the job itself.
-    job: Option<usize>,
 }
 
 /// Reads the project as Flow 1.0.
@@ -306,56 +286,6 @@ fn node(job: &Job<'_>, level: usize) -> Node {
 
 fn is_embedding(job: &Job<'_>) -> bool {
     job.kind.as_deref() == Some("flow")
-}
-
-/// A walk from an end job to all it needs, in Azkaban's order; its memory is used again for the next flow.
-struct Walk {
-    /// The jobs met, first met first.
-    order: Vec<usize>,
-    /// The number of the flow in which a job was last met.
-    met: Vec<usize>,
-    on_path: Vec<bool>,
-    flow: usize,
-}
-
-impl Walk {
-    fn new(jobs: usize) -> Self {
-        Self {
-            order: Vec::new(),
-            met: vec![0; jobs],
-            on_path: vec![false; jobs],
-            flow: 0,
-        }
-    }
-
-    fn flow(&mut self, jobs: &[Job<'_>], end: usize, report: &mut Report) {
-        self.flow += 1;
-        self.order.clear();
-        let mut stack = vec![(self.enter(end), 0)];
-        while let Some((job, next)) = stack.last_mut() {
-            let job = *job;
-            let Some(dependency) = jobs[job].dependencies.get(*next) else {
-                self.on_path[job] = false;
-                stack.pop();
-                continue;
-            };
-            *next += 1;
-            let Some(to) = dependency.job else { continue };
-            if self.on_path[to] {
-                let message = format!("Cyclical dependency found at {}>>{}", jobs[to].id, jobs[job].id);
-                report.add(message, Some(jobs[job].path), Some(jobs[end].id));
-            } else if self.met[to] != self.flow {
-                stack.push((self.enter(to), 0));
-            }
-        }
-    }
-
-    fn enter(&mut self, job: usize) -> usize {
-        self.met[job] = self.flow;
-        self.on_path[job] = true;
-        self.order.push(job);
-        job
-    }
 }
 
 /// The names in a `dependencies` value.

@@ -1,6 +1,7 @@
 //! Every mistake that can be found at home, in our words, all at once.
 
 mod flow;
+mod job1;
 mod project1;
 mod project2;
 mod tree;

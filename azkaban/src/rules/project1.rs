@@ -3,31 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{Finding, JOB_PROPERTIES_MAX, PATH_MAX, memory, packed_size, row_too_long};
+use super::job1::{Job, One, Props, Written};
+use super::{Finding, JOB_PROPERTIES_MAX, PATH_MAX, packed_size, row_too_long};
 use crate::graph;
-use crate::load::condition::{Fault, Operand, operands};
 use crate::load::files::{File, Folder};
 use crate::load::v1;
 use crate::model::Tree;
 use crate::name::{FlowName, fold};
 use crate::properties;
-
-/// A value, and where it is written.
-#[derive(Clone)]
-struct Written<'a> {
-    value: String,
-    path: &'a str,
-    line: usize,
-}
-
-type Props<'a> = Arc<BTreeMap<String, Written<'a>>>;
-
-struct Job<'a> {
-    id: &'a str,
-    path: &'a str,
-    /// With everything inherited; none when the file cannot be read.
-    props: Option<Props<'a>>,
-}
 
 /// Finds what is wrong with the project.
 pub(super) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
@@ -247,102 +230,6 @@ impl<'a> Project<'a, '_> {
         }
         for (path, message) in found {
             self.add(path, None, None, message);
-        }
-    }
-}
-
-/// One job among all.
-struct One<'a, 'b, 'f> {
-    job: &'b Job<'a>,
-    props: &'b Props<'a>,
-    by_id: &'b HashMap<&'a str, usize>,
-    findings: &'f mut Vec<Finding>,
-}
-
-impl One<'_, '_, '_> {
-    fn run(mut self) {
-        let name = format!("job {:?}", self.job.id);
-        if !self.props.contains_key("type") {
-            self.add("type", format!("{name} has no type"));
-        }
-        for key in ["Xms", "Xmx"] {
-            if let Some(message) = self.props.get(key).and_then(|at| memory(&name, key, &at.value)) {
-                self.add(key, message);
-            }
-        }
-        self.dependencies(&name);
-        self.condition(&name);
-        self.embedded(&name);
-    }
-
-    /// A finding at a property, or at the file when it is not set.
-    fn add(&mut self, key: &str, message: String) {
-        let (path, line) = match self.props.get(key) {
-            Some(at) => (at.path, Some(at.line)),
-            None => (self.job.path, None),
-        };
-        let finding = Finding {
-            path: Some(path.to_owned()),
-            line,
-            field: Some(key.to_owned()),
-            message,
-        };
-        self.findings.push(finding);
-    }
-
-    fn value(&self, key: &str) -> Option<&String> {
-        self.props.get(key).map(|at| &at.value)
-    }
-
-    fn dependencies(&mut self, name: &str) {
-        let needed: std::collections::BTreeSet<String> =
-            v1::names(self.value("dependencies")).map(str::to_owned).collect();
-        for needed in needed {
-            if needed == self.job.id {
-                self.add("dependencies", format!("{name} depends on itself"));
-            } else if !self.by_id.contains_key(needed.as_str()) {
-                let message = format!("{name} depends on {needed:?}, which is not in the project");
-                self.add("dependencies", message);
-            }
-        }
-    }
-
-    fn condition(&mut self, name: &str) {
-        let Some(condition) = self.value("condition").filter(|text| !text.is_empty()) else {
-            return;
-        };
-        for operand in operands(condition) {
-            let fault = match operand {
-                Operand::Job(job) if self.by_id.contains_key(job.as_str()) => continue,
-                Operand::Job(job) => format!("names {job:?}, which is not in the project"),
-                Operand::Fault(fault) => fault.words().to_owned(),
-            };
-            self.add("condition", format!("the condition of {name} {fault}"));
-        }
-    }
-
-    fn embedded(&mut self, name: &str) {
-        if self.value("type").is_none_or(|kind| kind != "flow") {
-            return;
-        }
-        match self.value("flow.name") {
-            None => self.add("flow.name", format!("{name} has type flow, but no flow.name")),
-            Some(flow) if !self.by_id.contains_key(flow.as_str()) => {
-                let message = format!("{name} runs flow {flow:?}, which is not in the project");
-                self.add("flow.name", message);
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-impl Fault {
-    /// In our words: a clause after `the condition of job X`.
-    pub(super) fn words(&self) -> &'static str {
-        match self {
-            Self::Macros => "has more than one macro such as one_success",
-            Self::Empty => "has nothing between two operators",
-            Self::Syntax => "must be made of one macro such as one_success, ${job:key}, numbers and strings",
         }
     }
 }
