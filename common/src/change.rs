@@ -157,20 +157,34 @@ impl Change {
     /// The flows a change names (none for files and patterns).
     #[must_use]
     pub fn flows(&self) -> Vec<&FlowName> {
-        match &self.act {
-            Act::Upsert(upsert) => upsert.body.flows(),
-            Act::Delete { flow } => vec![flow],
-            Act::DeleteMatching(_) | Act::PutFile { .. } | Act::DeleteFile { .. } => Vec::new(),
-        }
+        self.act.flows()
     }
 
     /// A short name for people: the flow, `a, b` for a unit, `file x`, `flows matching g`.
     #[must_use]
     pub fn label(&self) -> String {
-        match &self.act {
-            Act::PutFile { path, .. } | Act::DeleteFile { path } => format!("file {path}"),
-            Act::DeleteMatching(pattern) => format!("flows matching {}", pattern.glob),
-            Act::Upsert(_) | Act::Delete { .. } => {
+        self.act.label()
+    }
+}
+
+impl Act {
+    /// The flows it names (none for files and patterns).
+    #[must_use]
+    pub fn flows(&self) -> Vec<&FlowName> {
+        match self {
+            Self::Upsert(upsert) => upsert.body.flows(),
+            Self::Delete { flow } => vec![flow],
+            Self::DeleteMatching(_) | Self::PutFile { .. } | Self::DeleteFile { .. } => Vec::new(),
+        }
+    }
+
+    /// A short name for people, as [`Change::label`].
+    #[must_use]
+    pub fn label(&self) -> String {
+        match self {
+            Self::PutFile { path, .. } | Self::DeleteFile { path } => format!("file {path}"),
+            Self::DeleteMatching(pattern) => format!("flows matching {}", pattern.glob),
+            Self::Upsert(_) | Self::Delete { .. } => {
                 let names: Vec<&str> = self.flows().iter().map(|flow| flow.as_str()).collect();
                 names.join(", ")
             }
