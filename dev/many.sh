@@ -1,22 +1,20 @@
 # shellcheck shell=bash
-# Flows for many projects at once. The runs' ids stand in $STAGE/runs.
+# Flows for many projects in one run.
 
 many_project() { printf '%s_%03d' "$1" "$2"; }
 
-# publish_projects PREFIX COUNT FLOWS: PREFIX_001 ... with FLOWS generated flows each.
-publish_projects() {
-    local n
-    for ((n = 1; n <= $2; n++)); do many_project "$1" "$n" && echo; done |
-        xargs -P 4 -I PROJECT "$FLOWLIFT_BIN/flowlift" publish --quiet --project PROJECT --flows "$3" >"$STAGE/runs"
-    (($(wc -l <"$STAGE/runs") == $2)) || die "not all projects could be queued" 1
+# flow_lines PREFIX COUNT FLOWS: NDJSON for PREFIX_001 ... with FLOWS flows each.
+flow_lines() {
+    awk -v prefix="$1" -v projects="$2" -v flows="$3" 'BEGIN {
+        for (p = 1; p <= projects; p++)
+            for (f = 1; f <= flows; f++)
+                printf "{\"project\":\"%s_%03d\",\"flow\":\"flow_%06d\",\"command\":\"echo flow %d\"}\n", prefix, p, f, f
+    }'
 }
 
-# wait_for_runs: until all are settled without a dead change.
-wait_for_runs() {
-    xargs -P 4 -n 1 "$FLOWLIFT_BIN/flowlift" wait --quiet <"$STAGE/runs" >/dev/null || die "a run did not end well" 1
-}
-
-# verify_runs: every run is read back from Azkaban.
-verify_runs() {
-    xargs -P 2 -n 1 "$FLOWLIFT_BIN/flowlift" verify --quiet --run <"$STAGE/runs" >/dev/null || die "a run does not read back as it was published" 1
+# flows_in PREFIX COUNT: how many flows Azkaban lists in all of them.
+flows_in() {
+    local n sum=0
+    for ((n = 1; n <= $2; n++)); do sum=$((sum + $(az_flows "$(many_project "$1" "$n")" | wc -l))); done
+    printf '%s' "$sum"
 }
