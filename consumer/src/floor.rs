@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use flowlift_azkaban::ProjectName;
 use flowlift_azkaban::client::Client;
@@ -208,7 +208,7 @@ impl Floor {
         let due = self
             .timers
             .first()
-            .map(|(at, _)| self.began + std::time::Duration::from_millis(*at));
+            .map(|(at, _)| self.began + Duration::from_millis(*at));
         let sleep = async {
             match due {
                 Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -265,7 +265,11 @@ impl Floor {
         let Some(room) = self.rooms.get_mut(key) else {
             return Vec::new();
         };
+        let fenced = room.heart.is_fenced().then(|| room.heart.in_phase_for(now));
         let actions = room.heart.handle(event, now);
+        if let Some(waited) = fenced.filter(|_| !room.heart.is_fenced()) {
+            self.tools.metrics.fenced(waited);
+        }
         let mut news = Vec::new();
         for action in actions {
             news.extend(self.act(key, action));
@@ -432,6 +436,14 @@ impl Floor {
             news.extend(self.quiet(*shard));
         }
         news
+    }
+
+    /// Waits for records that are still on their way, for example that an upload is decided.
+    pub async fn finish(&mut self, at_most: Duration) {
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(at_most, all).await.is_err() {
+            tracing::debug!("left with records on their way");
+        }
     }
 
     /// The shards that have messages in hand.

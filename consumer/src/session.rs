@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use flowlift_azkaban::client::Client;
 use flowlift_common::amqp::{self, AmqpError, Link, Needs, Sender};
-use flowlift_common::topology::{PREFETCH, Retention};
+use flowlift_common::topology::{PREFETCH, Retention, shard_of};
 use lapin::Consumer;
 use lapin::message::Delivery;
 use tokio::sync::mpsc;
@@ -24,6 +24,9 @@ use crate::shards::{FromShard, Shards};
 
 /// How often gauges are brought up to date.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long the last records may take when leaving; a successor finds out by itself what they would have told.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What a session needs.
 pub struct Setup {
@@ -160,8 +163,18 @@ impl<'s> Session<'s> {
                     return settle::give_back(&held).await;
                 }
                 let Some(project) = held.project() else {
-                    return self.bury(&held).await;
+                    let unread = held.open().err();
+                    let reason =
+                        unread.map_or_else(|| "it names no project".to_owned(), |error| error.to_string());
+                    return self.bury(&held, &reason).await;
                 };
+                let home = shard_of(&project, self.setup.shards);
+                if home != shard {
+                    // taken here, two consumers could write one project at the same time
+                    let reason =
+                        format!("project {project} belongs to shard {home}, it came by shard {shard}");
+                    return self.bury(&held, &reason).await;
+                }
                 let news = self.floor.arrived(&project, held);
                 self.heed(news).await
             }
@@ -185,14 +198,10 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Nobody can say which project this is for.
-    async fn bury(&mut self, held: &Held) -> Result<(), AmqpError> {
-        let reason = held
-            .open()
-            .err()
-            .map_or_else(|| "it names no project".to_owned(), |error| error.to_string());
+    /// A message that no project can take.
+    async fn bury(&mut self, held: &Held, reason: &str) -> Result<(), AmqpError> {
         tracing::warn!(shard = held.shard, "a message went to the dead letters: {reason}");
-        settle::bury_unread(&self.sender, held, &reason).await?;
+        settle::bury_unread(&self.sender, held, reason).await?;
         held.delivery
             .acker
             .ack(lapin::options::BasicAckOptions::default())
@@ -268,6 +277,7 @@ impl<'s> Session<'s> {
                 () = self.setup.now.cancelled() => return Ok(Left::GraceEnded),
             }
         }
+        self.floor.finish(LAST_WORDS).await;
         Ok(Left::Drained)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use flowlift_azkaban::archive;
+use flowlift_azkaban::{ProjectName, archive};
 use flowlift_common::envelope::DecodeError;
 use flowlift_common::{Envelope, manifest};
 use uuid::Uuid;
@@ -31,8 +31,12 @@ impl Hands {
             return Event::Planned(Planned::default());
         };
         let seen = self.work().seen.clone();
+        if let Some(oldest) = held.iter().map(|held| held.since).min() {
+            self.metrics.batch_waited(oldest.elapsed());
+        }
         let begun = Instant::now();
-        let done = tokio::task::spawn_blocking(move || prepare(&base, &ask, &held, &seen)).await;
+        let project = self.project.clone();
+        let done = tokio::task::spawn_blocking(move || prepare(&base, &ask, &held, &project, &seen)).await;
         let (planned, prepared) = match done {
             Ok(done) => done,
             Err(error) => {
@@ -46,7 +50,8 @@ impl Hands {
     }
 }
 
-fn open(held: &[Arc<Held>]) -> Opened {
+/// Reads the bodies; one that is for another project than its headers say would be applied to the wrong one.
+fn open(held: &[Arc<Held>], project: &ProjectName) -> Opened {
     let mut opened = Opened {
         envelopes: Vec::new(),
         unreadable: Vec::new(),
@@ -54,7 +59,16 @@ fn open(held: &[Arc<Held>]) -> Opened {
     };
     for held in held {
         match held.open() {
-            Ok(envelope) => opened.envelopes.push((held.receipt, envelope)),
+            Ok(envelope) if envelope.project.key() == project.key() => {
+                opened.envelopes.push((held.receipt, envelope))
+            }
+            Ok(envelope) => {
+                let reason = format!(
+                    "its headers name project {project}, its body {}",
+                    envelope.project
+                );
+                opened.unreadable.push((held.receipt, reason));
+            }
             Err(DecodeError::Newer(_)) => opened.newer.push(held.receipt),
             Err(error @ DecodeError::Unreadable(_)) => {
                 opened.unreadable.push((held.receipt, error.to_string()))
@@ -64,12 +78,18 @@ fn open(held: &[Arc<Held>]) -> Opened {
     opened
 }
 
-fn prepare(base: &BaseInHand, ask: &PlanAsk, held: &[Arc<Held>], seen: &Seen) -> (Planned, Prepared) {
+fn prepare(
+    base: &BaseInHand,
+    ask: &PlanAsk,
+    held: &[Arc<Held>],
+    project: &ProjectName,
+    seen: &Seen,
+) -> (Planned, Prepared) {
     let Opened {
         envelopes,
         unreadable,
         newer,
-    } = open(held);
+    } = open(held, project);
     let out = |id: &ChangeId| ask.settled.contains(id) || ask.held_back.contains(id);
     let asked: Vec<Asked<'_>> = envelopes
         .iter()

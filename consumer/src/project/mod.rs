@@ -102,7 +102,7 @@ pub struct Project {
     queue: Vec<Arrival>,
     last_arrival_ms: u64,
     batch: Batch,
-    /// Whether a former holder's open uploads were looked for since this shard was taken.
+    /// Whether a former holder's open uploads were looked for, and messages were in hand ever since.
     taken_over: bool,
     draining: bool,
     has_permit: bool,

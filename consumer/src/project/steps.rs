@@ -383,6 +383,8 @@ impl Project {
         if done {
             self.batch = super::Batch::default();
             out.push(Action::Forget);
+            // with nothing in hand the broker may give the shard to others and back without a word
+            self.taken_over &= !self.queue.is_empty();
         }
         self.enter(Phase::Idle, now_ms);
         if self.draining {

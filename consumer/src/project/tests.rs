@@ -138,6 +138,18 @@ fn what_arrives_while_an_upload_runs_travels_in_the_next_one() {
 }
 
 #[test]
+fn with_nothing_in_hand_the_shard_may_have_been_elsewhere_so_open_uploads_are_looked_for_again() {
+    let mut project = Project::new(FAST, 1);
+    uploading(&mut project, &[1]);
+    project.handle(TAKEN, 40);
+    project.handle(Event::Listed(Ok(Ok(()))), 50);
+    project.handle(Event::Settled, 60);
+    project.handle(arrival(2), 1_000);
+    project.handle(Event::Timer, 1_010);
+    assert_eq!(project.handle(Event::Permit, 1_011), [Action::AskOpenAttempts]);
+}
+
+#[test]
 fn an_upload_left_open_is_waited_for_and_its_landing_ends_the_wait() {
     let mut project = Project::new(FAST, 1);
     project.handle(arrival(1), 0);

@@ -139,17 +139,27 @@ async fn an_unreadable_message_goes_to_the_dead_letters_and_stops_nobody() {
         )
         .await
         .unwrap();
+    let elsewhere = shard_queue(1 - shard_of(&ProjectName::new("p").unwrap(), SHARDS));
+    let foreign = pack_json(&serde_json::json!({
+        "v": 1, "project": "q", "run": uuid::Uuid::nil(), "rank": 1, "published_ms": 0,
+        "changes": [{"seq": 1, "op": "delete", "flow": "a"}]
+    }));
+    sender.send(&queue, &foreign, properties(&named)).await.unwrap();
+    sender
+        .send(&elsewhere, b"by the wrong shard", properties(&named))
+        .await
+        .unwrap();
     let run = rig.publish("p", vec![flow("a", "echo")]).await;
     let _worker = rig.worker("one").await;
     assert_eq!(rig.settled(run).await.count(Outcome::Applied), 1);
     let emptied = async {
-        while rig.waiting(DEAD).await != 3 {
+        while rig.waiting(DEAD).await != 5 {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(crate::broker::SOON, emptied)
         .await
-        .expect("three dead letters");
+        .expect("five dead letters");
 }
 
 #[tokio::test(flavor = "multi_thread")]
