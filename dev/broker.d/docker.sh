@@ -9,11 +9,13 @@ fetch_image() {
 
 container_name() { printf 'flowlift-broker-%s' "$SLOT-$(printf '%s' "$STATE" | cksum | cut -d ' ' -f 1)"; }
 
-# What runs in the container: the node, until it ends or standard input does. `docker run` passes the end of its own standard
-# input on, and that end comes when the supervisor dies: so no container stays behind.
+# What runs in the container: the node, until it ends, standard input does, or `docker stop` asks. `docker run` passes the end of
+# its own standard input on, and that end comes when the supervisor dies: so no container stays behind.
 # shellcheck disable=SC2016 # the container's shell expands it
 CONTAINER_COMMAND='exec 3<&0; docker-entrypoint.sh rabbitmq-server 3<&- & node=$!
-    { cat <&3 >/dev/null; kill -TERM "$node"; } & wait "$node"'
+    trap "kill -TERM $node" TERM
+    { cat <&3 >/dev/null; kill -TERM "$node"; } &
+    while kill -0 "$node" 2>/dev/null; do wait "$node"; done'
 
 # become_container: becomes the `docker run`. The fifo `hold` is written by the supervisor alone.
 become_container() {
@@ -27,7 +29,7 @@ become_container() {
     docker rm -f "$(container_name)" >/dev/null 2>&1 || true
     record_pid "$BASHPID"
     exec docker run -i --rm --name "$(container_name)" --hostname localhost --user "$(id -u):$(id -g)" \
-        -e RABBITMQ_NODENAME=flowlift@localhost \
+        -e RABBITMQ_NODENAME=flowlift@localhost -e "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 2:2" \
         -v "$STATE/data:/var/lib/rabbitmq" \
         -v "$STATE/rabbitmq.conf:/etc/rabbitmq/conf.d/90-flowlift.conf:ro" \
         -v "$STATE/enabled_plugins:/etc/rabbitmq/enabled_plugins:ro" \
