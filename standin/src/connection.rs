@@ -35,7 +35,7 @@ pub(crate) async fn accept(listener: TcpListener, server: Arc<Server>) {
     };
     tokio::select! {
         () = accepting => {}
-        () = server.stop.cancelled() => {}
+        () = server.life.stop.cancelled() => {}
     }
 }
 
@@ -52,10 +52,11 @@ fn spawn(server: &Arc<Server>, stream: TcpStream, client: SocketAddr, permit: Ow
     });
     thread.server.counters.connections.opened();
     let server = Arc::clone(server);
+    let ends = server.life.token();
     server.clone().tasks.spawn(async move {
         tokio::select! {
             () = serve(&server, stream, client, thread) => {}
-            () = server.stop.cancelled() => {}
+            () = ends.cancelled() => {}
         }
     });
 }

@@ -18,6 +18,7 @@
 
 mod calls;
 mod connection;
+mod life;
 mod options;
 mod server;
 mod state;

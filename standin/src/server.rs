@@ -9,11 +9,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::{Response, StatusCode};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::calls;
 use crate::connection;
+use crate::life::Life;
 use crate::options::{Options, User};
 use crate::state::faults::{FaultBoard, Faults};
 use crate::state::project::Project;
@@ -36,7 +36,7 @@ pub(crate) struct Server {
     pub(crate) path: String,
     /// Requests under way; they go on when their client leaves.
     pub(crate) tasks: TaskTracker,
-    pub(crate) stop: CancellationToken,
+    pub(crate) life: Life,
 }
 
 impl Server {
@@ -50,7 +50,7 @@ impl Server {
             counters: Counters::default(),
             path,
             tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            life: Life::new(),
             options,
         }
     }
@@ -63,6 +63,11 @@ impl Server {
             return self.world.project(name);
         }
         found
+    }
+
+    pub(crate) fn restart(&self) {
+        self.sessions.lose_all();
+        self.life.restart();
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -116,17 +121,19 @@ impl Server {
     /// Answers go out, but the rest of the body is not read: a client that first sends all of it hangs, as with Jetty.
     fn leave_unread(self: &Arc<Self>, body: Incoming) {
         let server = Arc::clone(self);
+        let ends = self.life.token();
         self.tasks.spawn(async move {
             tokio::select! {
                 () = tokio::time::sleep(server.options.connection_idle) => {}
-                () = server.stop.cancelled() => {}
+                () = ends.cancelled() => {}
             }
             drop(body);
         });
     }
 
-    /// `None` when the server stops meanwhile.
+    /// `None` when the server stops or restarts meanwhile.
     async fn answer<T>(self: Arc<Self>, request: Request, held: T) -> Option<Answer> {
+        let ends = self.life.token();
         let call = calls::call_name(&request);
         let answering = async {
             pause(self.faults.get().ms_per_request).await;
@@ -134,7 +141,7 @@ impl Server {
         };
         let answer = tokio::select! {
             answer = answering => answer,
-            () = self.stop.cancelled() => return None,
+            () = ends.cancelled() => return None,
         };
         self.counters
             .answered(call, answer.status.as_u16(), answer.outcome);
@@ -258,9 +265,15 @@ impl Running {
         self.server.sessions.lose_all();
     }
 
+    /// Restarts it: connections are cut, requests and uploads end where they are, sessions are gone, `/status` tells
+    /// another process number. What was stored stays.
+    pub fn restart(&self) {
+        self.server.restart();
+    }
+
     /// Stops it and waits until nothing of it runs any more.
     pub async fn stop(self) {
-        self.server.stop.cancel();
+        self.server.life.stop.cancel();
         self.server.tasks.close();
         self.server.tasks.wait().await;
     }
@@ -268,6 +281,6 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.server.stop.cancel();
+        self.server.life.stop.cancel();
     }
 }

@@ -1,5 +1,8 @@
 //! The stand-in's own pages, which no Azkaban has: what it has done, and what is to go wrong. No login.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use hyper::header::{self, CONTENT_TYPE, HeaderName};
 use hyper::{Method, StatusCode};
 use serde_json::Value;
@@ -10,13 +13,16 @@ use crate::state::faults::Faults;
 use crate::wire::answer::Answer;
 use crate::wire::request::Request;
 
-pub(super) fn answer(server: &Server, request: &Request) -> Answered {
+pub(super) fn answer(server: &Arc<Server>, request: &Request) -> Answered {
     let get = matches!(request.method, Method::GET | Method::HEAD);
     Ok(match request.path.as_str() {
         "/standin/stats" if get => stats(server, request),
         "/standin/faults" if get => json(StatusCode::OK, &serde_json::json!(server.faults.get())),
         "/standin/faults" if request.method == Method::PUT => set_faults(server, request),
-        "/standin/stats" | "/standin/faults" => method_not_allowed(&request.method, &request.path),
+        "/standin/restart" if request.method == Method::POST => restart(server),
+        "/standin/stats" | "/standin/faults" | "/standin/restart" => {
+            method_not_allowed(&request.method, &request.path)
+        }
         path => Answer::error_page(StatusCode::NOT_FOUND, path, "NOT_FOUND", "").reason("Not Found"),
     })
 }
@@ -42,14 +48,34 @@ fn stats(server: &Server, request: &Request) -> Answer {
     json(StatusCode::OK, &serde_json::json!(stats))
 }
 
+/// Restarts the server a moment after this answer.
+fn restart(server: &Arc<Server>) -> Answer {
+    if !server.options.allow_faults {
+        return not_allowed();
+    }
+    let restarting = Arc::clone(server);
+    server.tasks.spawn(async move {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        restarting.restart();
+    });
+    json(StatusCode::ACCEPTED, &serde_json::json!({ "restarting": true }))
+}
+
+fn not_allowed() -> Answer {
+    refuse(StatusCode::FORBIDDEN, "started without --allow-faults")
+}
+
+fn refuse(status: StatusCode, why: &str) -> Answer {
+    json(status, &serde_json::json!({ "error": why }))
+}
+
 /// Changes the fields that are named. `sessions_lost: true` forgets all sessions at once.
 fn set_faults(server: &Server, request: &Request) -> Answer {
-    let refuse = |status, why: String| json(status, &serde_json::json!({ "error": why }));
     if !server.options.allow_faults {
-        return refuse(StatusCode::FORBIDDEN, "started without --allow-faults".to_owned());
+        return not_allowed();
     }
     let Ok(Value::Object(mut changes)) = serde_json::from_slice(&request.body) else {
-        return refuse(StatusCode::BAD_REQUEST, "the body is no JSON object".to_owned());
+        return refuse(StatusCode::BAD_REQUEST, "the body is no JSON object");
     };
     let sessions_lost = changes
         .remove("sessions_lost")
@@ -60,13 +86,13 @@ fn set_faults(server: &Server, request: &Request) -> Answer {
     let Value::Object(mut faults) = serde_json::json!(server.faults.get()) else {
         return refuse(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "faults cannot be written as JSON".to_owned(),
+            "faults cannot be written as JSON",
         );
     };
     faults.extend(changes);
     match serde_json::from_value::<Faults>(Value::Object(faults)) {
         Ok(faults) => server.faults.set(faults),
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, error.to_string()),
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
     }
     if sessions_lost {
         server.sessions.lose_all();

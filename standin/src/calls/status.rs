@@ -24,7 +24,7 @@ pub(super) async fn answer(server: &Server, request: &Request) -> Answered {
     ]);
     let json = Json::bean([
         ("version", "4.0.0".into()),
-        ("pid", std::process::id().to_string().into()),
+        ("pid", server.life.pid().to_string().into()),
         ("installationPath", server.path.clone().into()),
         ("usedMemory", used_memory().into()),
         ("xmx", XMX.into()),

@@ -400,6 +400,9 @@ fn exception(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use flowlift_azkaban::Tree;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -412,6 +415,33 @@ mod tests {
             ("a\\b.tar", "tar"),
         ] {
             assert_eq!(extension(file), expected, "{file}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn damaged_zips_and_files_are_refused_without_a_panic(
+            content in "[a-z=:\\[\\]{}\\-# \\\\u\n\t]{0,80}",
+            damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4),
+        ) {
+            let files = ["a.job", "b/c.properties", "p.project", "f.flow"];
+            let version = "azkaban-flow-version: 2.0\n";
+            let content = Bytes::from(content);
+            let tree: Tree = files
+                .iter()
+                .map(|&path| (path.to_owned(), if path == "p.project" { Bytes::from(version) } else { content.clone() }))
+                .collect();
+            let mut v1 = tree.clone();
+            v1.remove("p.project");
+            for tree in [tree, v1] {
+                let mut zip = flowlift_azkaban::archive::write_zip(&tree);
+                for (at, byte) in &damage {
+                    let at = at.index(zip.len());
+                    zip[at] = *byte;
+                }
+                let _ = parse_zip(&zip, &ZipLimits::default());
+            }
         }
     }
 

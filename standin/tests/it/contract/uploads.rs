@@ -1,7 +1,10 @@
 //! Uploads that are accepted, and what they leave behind.
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use crate::support::azkaban::Azkaban;
-use crate::support::http::{Part, Request};
+use crate::support::http::{Part, Request, parse};
 use crate::support::zips::{flows, jobs, nested, v2, zip};
 
 fn accepted(id: &str, version: u32) -> String {
@@ -234,5 +237,29 @@ async fn two_flow_files_make_two_flows() {
     let flow = "nodes:\n- name: a\n  type: noop\n";
     project.install(&v2(&[("f", flow), ("dir/g", flow)])).await;
     assert_eq!(project.flows().await, ["f", "g"]);
+    project.delete().await;
+}
+
+#[tokio::test]
+async fn a_body_may_come_in_chunks() {
+    let azkaban = Azkaban::start().await;
+    let project = azkaban.project().await;
+    let request = project.upload_request("a.zip", Some("application/zip"), &jobs(&[("f", "")]));
+    let bytes = request.bytes(azkaban.addr);
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let (head, _) = head.split_once("\r\nContent-Length").unwrap();
+    let mut chunked = format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n").into_bytes();
+    for chunk in bytes[end + 4..].chunks(100) {
+        chunked.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        chunked.extend_from_slice(chunk);
+        chunked.extend_from_slice(b"\r\n");
+    }
+    chunked.extend_from_slice(b"0\r\n\r\n");
+    let mut stream = TcpStream::connect(azkaban.addr).await.unwrap();
+    stream.write_all(&chunked).await.unwrap();
+    let mut raw = Vec::new();
+    stream.read_to_end(&mut raw).await.unwrap();
+    assert_eq!(parse(&raw).unwrap().text(), accepted(&project.id, 1));
     project.delete().await;
 }

@@ -8,8 +8,9 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::support::azkaban::Azkaban;
+use crate::support::azkaban::{Azkaban, login};
 use crate::support::http::{Reply, Request};
+use crate::support::wait::until;
 use crate::support::zips::{flows, jobs};
 
 async fn put(azkaban: &Azkaban, faults: &str) -> Reply {
@@ -160,5 +161,48 @@ async fn lost_sessions_have_to_log_in_again() {
             .await
             .json()["error"],
         "session"
+    );
+}
+
+#[tokio::test]
+async fn a_restart_cuts_uploads_forgets_sessions_and_has_another_number() {
+    let azkaban = with_faults().await;
+    let project = azkaban.project().await;
+    project.install(&jobs(&[("old", "")])).await;
+    let pid = azkaban.send(Request::get("/status")).await.json()["pid"].clone();
+    put(&azkaban, r#"{"ms_per_flow": 60000}"#).await;
+    let request = project.upload_request("a.zip", Some("application/zip"), &jobs(&[("new", "")]));
+    let mut stream = TcpStream::connect(azkaban.addr).await.unwrap();
+    stream.write_all(&request.bytes(azkaban.addr)).await.unwrap();
+    until("its version is there", async || {
+        project.download(None).await.header("version") == Some("2")
+    })
+    .await;
+    assert_eq!(
+        azkaban
+            .send(Request::new("POST", "/standin/restart"))
+            .await
+            .status,
+        202
+    );
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    assert_eq!(String::from_utf8_lossy(&answer), "");
+    assert_ne!(azkaban.send(Request::get("/status")).await.json()["pid"], pid);
+    assert_eq!(
+        azkaban
+            .get("/index", &[("ajax", "fetchallprojects")])
+            .await
+            .json()["error"],
+        "session"
+    );
+    let session = login(azkaban.addr, "azkaban").await;
+    let target = format!(
+        "/manager?ajax=fetchprojectflows&project={}&session.id={session}",
+        project.name
+    );
+    assert_eq!(
+        azkaban.send(Request::get(target)).await.json()["flows"],
+        json!([{"flowId": "old"}])
     );
 }
