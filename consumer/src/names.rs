@@ -20,7 +20,7 @@ const NUMBERS: u32 = 1_000;
 /// The broker needs a moment to clear the claim of a process that was just killed and started again.
 const JUST_DIED: Duration = Duration::from_secs(1);
 /// Between two tries of a name that is held.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Why there is no name.
 #[derive(Debug, thiserror::Error)]

@@ -37,7 +37,7 @@ pub struct Permits {
 struct Inner {
     link: Arc<Link>,
     total: u16,
-    /// Waiting for more tokens than there are would only cost channels.
+    /// As many wait at the broker as there are tokens: more would only cost channels.
     slots: Arc<Semaphore>,
     idle: Mutex<Vec<Channel>>,
     waiting: AtomicUsize,
@@ -111,7 +111,6 @@ struct Token {
     channel: Channel,
     delivery: Delivery,
     held: Counted,
-    slot: OwnedSemaphorePermit,
 }
 
 impl Permit {
@@ -146,38 +145,40 @@ impl Inner {
     }
 }
 
-/// Brings a permit to whoever waits at the other end of `answer`. A task of its own, because giving up half way takes a
-/// round trip to the broker.
-async fn take(
-    inner: Arc<Inner>,
-    slot: OwnedSemaphorePermit,
-    mut answer: oneshot::Sender<Result<Permit, AmqpError>>,
-) {
-    let taken = tokio::select! {
-        taken = token(&inner) => taken,
-        // dropping its channel ends the subscription, and a token that had come is the broker's again
-        () = answer.closed() => return,
-    };
-    let permit = taken.map(|(channel, delivery)| Permit {
-        token: Some(Token {
-            channel,
-            delivery,
-            held: Counted::new(&inner, |inner| &inner.held),
-            slot,
+type Answer = oneshot::Sender<Result<Permit, AmqpError>>;
+
+/// Brings a permit to whoever waits at the other end of `answer`. A task of its own that is never cut off half way: a
+/// subscription whose future is dropped stays with the broker and swallows a token.
+async fn take(inner: Arc<Inner>, slot: OwnedSemaphorePermit, mut answer: Answer) {
+    let taken = token(&inner, &mut answer).await;
+    drop(slot);
+    let permit = match taken {
+        Ok(None) => return,
+        Ok(Some((channel, delivery))) => Ok(Permit {
+            token: Some(Token {
+                channel,
+                delivery,
+                held: Counted::new(&inner, |inner| &inner.held),
+            }),
         }),
-    });
-    // nobody waits any more: the permit comes back here and is given back
+        Err(error) => Err(error),
+    };
+    // when nobody waits any more the permit comes back here, and is given back
     drop(answer.send(permit));
 }
 
-/// Waits in the queue of tokens until one comes, also while the queue is made anew.
-async fn token(inner: &Inner) -> Result<(Channel, Delivery), AmqpError> {
+/// Waits in the queue of tokens until one comes, also while the queue is made anew; `None` when nobody wants it any more.
+async fn token(inner: &Inner, answer: &mut Answer) -> Result<Option<(Channel, Delivery)>, AmqpError> {
     let mut gone_since: Option<Instant> = None;
-    loop {
+    while !answer.is_closed() {
         let channel = inner.channel().await?;
-        match next(&channel).await {
-            Ok(Some(delivery)) => return Ok((channel, delivery)),
-            Ok(None) => gone_since = None,
+        match next(&channel, answer).await {
+            Ok(Some(delivery)) => return Ok(Some((channel, delivery))),
+            // the queue was deleted, or nobody waits any more
+            Ok(None) => {
+                gone_since = None;
+                inner.idle().push(channel);
+            }
             Err(error) if is_missing(&error) => {
                 if gone_since.get_or_insert_with(Instant::now).elapsed() > GONE_AT_MOST {
                     return Err(lost("the queue of permits is gone"));
@@ -187,22 +188,33 @@ async fn token(inner: &Inner) -> Result<(Channel, Delivery), AmqpError> {
             Err(error) => return Err(error.into()),
         }
     }
+    Ok(None)
 }
 
-/// Takes one token and no more; `None` when the broker ended the subscription because the queue was deleted.
-async fn next(channel: &Channel) -> lapin::Result<Option<Delivery>> {
+/// Takes one token and no more; `None` when the broker ended the subscription, or nobody waits any more.
+async fn next(channel: &Channel, answer: &mut Answer) -> lapin::Result<Option<Delivery>> {
     let options = BasicConsumeOptions::default();
     let mut consumer = channel
         .basic_consume(PERMITS.into(), "".into(), options, FieldTable::default())
         .await?;
-    let Some(delivery) = consumer.next().await else {
-        return Ok(None);
+    let come = tokio::select! {
+        come = consumer.next() => match come {
+            Some(delivery) => Some(delivery?),
+            None => return Ok(None),
+        },
+        () = answer.closed() => None,
     };
-    let delivery = delivery?;
     channel
         .basic_cancel(consumer.tag(), BasicCancelOptions::default())
         .await?;
-    Ok(Some(delivery))
+    if come.is_some() {
+        return Ok(come);
+    }
+    // one may have come before the cancel did; after it the subscription ends
+    match consumer.next().await {
+        Some(delivery) => Ok(Some(delivery?)),
+        None => Ok(None),
+    }
 }
 
 fn is_missing(error: &lapin::Error) -> bool {
@@ -214,7 +226,6 @@ async fn give_back(token: Token) {
         channel,
         delivery,
         held,
-        slot,
     } = token;
     let options = BasicNackOptions {
         requeue: true,
@@ -226,8 +237,6 @@ async fn give_back(token: Token) {
         Ok(false) => {}
         Err(error) => tracing::debug!(%error, "a permit went back with its connection"),
     }
-    drop(held);
-    drop(slot);
 }
 
 fn lost(what: &str) -> AmqpError {

@@ -1,5 +1,6 @@
 //! One connection to RabbitMQ, and what can be wrong with it.
 
+use lapin::protocol::AMQPErrorKind;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 
@@ -126,8 +127,25 @@ impl Link {
     }
 
     /// Opens a channel.
+    ///
+    /// lapin 4.12 keeps the error that closed a channel under the channel's number. Numbers come again after 2,047 channels,
+    /// and then a new channel fails with that old error, once per number: the next number is free of it.
     pub async fn channel(&self) -> Result<Channel, AmqpError> {
-        Ok(self.connection.create_channel().await?)
+        loop {
+            match self.connection.create_channel().await {
+                Ok(channel) => return Ok(channel),
+                Err(error) if self.is_of_old(&error) => {
+                    tracing::debug!(%error, "the number of a channel that was closed with this error came again");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Opening a channel cannot fail with a channel's error as long as the connection stands.
+    fn is_of_old(&self, error: &lapin::Error) -> bool {
+        let soft = matches!(error.kind(), ErrorKind::ProtocolError(amqp) if matches!(amqp.kind(), AMQPErrorKind::Soft(_)));
+        soft && self.connection.status().connected()
     }
 
     /// The connection itself, for its events and its state.

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use flowlift_common::amqp::{self, AmqpError, Link, Sender};
+use flowlift_common::backoff::Backoff;
 use flowlift_common::topology::{Argument, Kind, PERMITS, Queue};
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
@@ -25,8 +26,8 @@ const LAID: &str = "flowlift.permits.laid";
 const LOCK: &str = "flowlift.permits.lock";
 /// Laying takes milliseconds; the lock of a machine that lost its power stays for two heartbeats.
 const LOCKED_AT_MOST: Duration = Duration::from_secs(150);
-/// Between two tries for the lock.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Between two tries for the lock: consumers that start together get it quickly, one that waits long asks seldom.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// A permit is held for one exchange with Azkaban. The broker's default of 30 minutes would end the channel of a slow one;
 /// a day returns the token of a consumer that hangs.
 const HELD_AT_MOST_MS: i64 = 24 * 3_600_000;
@@ -34,13 +35,15 @@ const HELD_AT_MOST_MS: i64 = 24 * 3_600_000;
 /// Sees to it that the tokens are laid; how many there are.
 pub(super) async fn ensure(link: &Link, wish: Option<u16>) -> Result<u16, AmqpError> {
     let end = Instant::now() + LOCKED_AT_MOST;
+    let mut tries = 0;
     while !lock(link, LOCK).await? {
         if Instant::now() >= end {
             return Err(AmqpError::Lost(
                 "another consumer has been laying the permits for too long".into(),
             ));
         }
-        sleep(PAUSE).await;
+        sleep(Backoff::new(PAUSE.0, PAUSE.1).delay(tries, rand::random())).await;
+        tries += 1;
     }
     let done = under_lock(link, wish).await;
     let unlocked = delete(link, LOCK).await;

@@ -44,7 +44,7 @@ async fn a_successor_sees_what_its_predecessor_left_open() {
     for round in 0..20 {
         let id = format!("r{round}");
         predecessor.announce(&attempt(&id, &q)).await.unwrap();
-        assert_eq!(ids(&successor, &q).await, [id.clone()]);
+        assert_eq!(ids(&successor, &q).await, [id.as_str()]);
         predecessor.ended(&id, &q).await.unwrap();
         assert!(ids(&successor, &q).await.is_empty());
     }

@@ -126,11 +126,28 @@ pub(crate) async fn permits_queue(link: &Link) -> (u32, u32) {
 pub(crate) async fn until_permits_queue(link: &Link, expected: (u32, u32)) {
     let look = async {
         while permits_queue(link).await != expected {
-            tokio::task::yield_now().await;
+            // each look takes a channel, and a connection has 2,047 of them until numbers come again
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     if tokio::time::timeout(SOON, look).await.is_err() {
         let found = permits_queue(link).await;
         panic!("(tokens ready, waiting) should come to {expected:?} and are {found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_outlives_the_numbers_of_channels_that_were_closed_with_an_error() {
+    let Some(vhost) = Vhost::make("numbers").await else {
+        return;
+    };
+    let link = vhost.link().await;
+    for _ in 0..3 {
+        let channel = link.channel().await.expect("a channel");
+        let missing = channel.queue_purge("missing".into(), lapin::options::QueuePurgeOptions::default());
+        assert!(missing.await.is_err(), "there is no such queue");
+    }
+    for _ in 0..2_100 {
+        link.channel().await.expect("numbers come again, errors do not");
     }
 }
