@@ -20,12 +20,13 @@ mod calls;
 mod connection;
 mod life;
 mod options;
+mod running;
 mod server;
 mod state;
 mod wire;
 
 pub use flowlift_azkaban::archive::ZipLimits;
 pub use options::{Options, User};
-pub use server::{Running, Standin};
+pub use running::{Running, Standin};
 pub use state::faults::Faults;
 pub use state::stats::{Requests, Sizes, Stats};

@@ -1,6 +1,6 @@
 //! The running server: what all requests share, and the road of one request from its connection and back.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +8,12 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::{Response, StatusCode};
-use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 
 use crate::calls;
-use crate::connection;
 use crate::life::Life;
 use crate::options::{Options, User};
-use crate::state::faults::{FaultBoard, Faults};
+use crate::state::faults::FaultBoard;
 use crate::state::project::Project;
 use crate::state::sessions::Sessions;
 use crate::state::stats::{Counters, Sizes, Stats};
@@ -40,7 +38,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options) -> Self {
         let path = std::env::current_exe().map_or_else(|_| String::new(), |path| path.display().to_string());
         Self {
             users: options.users.iter().cloned().map(Arc::new).collect(),
@@ -207,80 +205,4 @@ fn too_large() -> Answer {
     Answer::text("the body is larger than this stand-in takes\n")
         .status(StatusCode::PAYLOAD_TOO_LARGE)
         .outcome(Outcome::Failed)
-}
-
-/// A stand-in that can be started.
-#[derive(Debug, Clone, Copy)]
-pub struct Standin;
-
-impl Standin {
-    /// Binds the address and answers from now on, on the current tokio runtime.
-    pub async fn start(options: Options) -> std::io::Result<Running> {
-        let listener = TcpListener::bind(options.listen).await?;
-        let addr = listener.local_addr()?;
-        let server = Arc::new(Server::new(options));
-        server
-            .tasks
-            .spawn(connection::accept(listener, Arc::clone(&server)));
-        Ok(Running { addr, server })
-    }
-}
-
-/// A running stand-in; dropping it stops it at once, connections and uploads included.
-#[derive(Debug)]
-pub struct Running {
-    /// Where it listens.
-    pub addr: SocketAddr,
-    server: Arc<Server>,
-}
-
-impl Running {
-    /// The address clients use, for example `http://127.0.0.1:8081`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
-    }
-
-    /// What it has done so far.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        self.server.stats()
-    }
-
-    /// What goes wrong now.
-    #[must_use]
-    pub fn faults(&self) -> Faults {
-        self.server.faults.get()
-    }
-
-    /// Changes what goes wrong, whether or not faults may be set over HTTP.
-    pub fn set_faults(&self, change: impl FnOnce(&mut Faults)) {
-        let mut faults = self.server.faults.get();
-        change(&mut faults);
-        self.server.faults.set(faults);
-    }
-
-    /// Forgets all sessions, as a restart does.
-    pub fn lose_sessions(&self) {
-        self.server.sessions.lose_all();
-    }
-
-    /// Restarts it: connections are cut, requests and uploads end where they are, sessions are gone, `/status` tells
-    /// another process number. What was stored stays.
-    pub fn restart(&self) {
-        self.server.restart();
-    }
-
-    /// Stops it and waits until nothing of it runs any more.
-    pub async fn stop(self) {
-        self.server.life.stop.cancel();
-        self.server.tasks.close();
-        self.server.tasks.wait().await;
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.server.life.stop.cancel();
-    }
 }

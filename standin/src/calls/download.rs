@@ -7,7 +7,8 @@ use crate::calls::projects::refused;
 use crate::server::Server;
 use crate::state::permission::Right;
 use crate::state::sessions::Session;
-use crate::wire::answer::{Answer, Failure};
+use crate::wire::answer::Answer;
+use crate::wire::failure::Failure;
 use crate::wire::request::Request;
 
 /// Without a version the highest ever stored, which may be one whose upload failed.

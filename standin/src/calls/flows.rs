@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::calls::manager::Call;
 use crate::state::flows::{Flow, Flows, Node, Props};
-use crate::wire::answer::Failure;
+use crate::wire::failure::Failure;
 use crate::wire::java::hash_order;
 use crate::wire::json::{HashMapJson, Json};
 

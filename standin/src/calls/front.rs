@@ -9,7 +9,8 @@ use crate::calls::{Answered, Servlet, executor, index, manager, method_not_allow
 use crate::options::User;
 use crate::server::Server;
 use crate::state::sessions::Session;
-use crate::wire::answer::{Answer, Failure, Outcome};
+use crate::wire::answer::{Answer, Outcome};
+use crate::wire::failure::Failure;
 use crate::wire::json::{HashMapJson, Json};
 use crate::wire::request::{Fields, Request};
 

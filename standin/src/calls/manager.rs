@@ -7,7 +7,8 @@ use crate::server::Server;
 use crate::state::permission::Right;
 use crate::state::project::Project;
 use crate::state::sessions::Session;
-use crate::wire::answer::{Answer, Failure, Outcome};
+use crate::wire::answer::{Answer, Outcome};
+use crate::wire::failure::Failure;
 use crate::wire::json::{HashMapJson, Json};
 use crate::wire::request::{Fields, Request};
 

@@ -6,6 +6,7 @@ mod executor;
 mod flows;
 mod front;
 mod index;
+mod install;
 mod manager;
 mod names;
 mod options;
@@ -20,7 +21,8 @@ use std::sync::Arc;
 use hyper::{Method, StatusCode};
 
 use crate::server::Server;
-use crate::wire::answer::{Answer, Failure, Outcome};
+use crate::wire::answer::{Answer, Outcome};
+use crate::wire::failure::Failure;
 use crate::wire::request::Request;
 
 pub(crate) use front::form_too_large;

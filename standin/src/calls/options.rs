@@ -1,6 +1,6 @@
 //! Execution options as a request carries them and a schedule shows them.
 
-use crate::wire::answer::Failure;
+use crate::wire::failure::Failure;
 use crate::wire::json::{HashMapJson, Json};
 use crate::wire::request::Request;
 

@@ -3,7 +3,7 @@
 use crate::calls::manager::Call;
 use crate::state::permission::{Permission, Right};
 use crate::state::project::State;
-use crate::wire::answer::Failure;
+use crate::wire::failure::Failure;
 use crate::wire::java::hash_order;
 use crate::wire::json::{HashMapJson, Json};
 

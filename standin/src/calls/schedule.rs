@@ -9,7 +9,8 @@ use crate::server::Server;
 use crate::state::permission::Right;
 use crate::state::schedules::Schedule;
 use crate::state::sessions::Session;
-use crate::wire::answer::{Answer, Failure};
+use crate::wire::answer::Answer;
+use crate::wire::failure::Failure;
 use crate::wire::json::{HashMapJson, Json};
 use crate::wire::request::Request;
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, header};
 
-use crate::wire::answer::Failure;
+use crate::wire::failure::Failure;
 use crate::wire::multipart::{self, Part};
 use crate::wire::urlencoded;
 
