@@ -129,7 +129,7 @@ fn named(prepared: &Prepared, problems: &[String]) -> Vec<(ChangeId, String)> {
                     seq: change.seq,
                 };
                 let names = |key: &str| {
-                    let (job, flow) = (format!("{key}."), format!("{key}.flow"));
+                    let (job, flow) = (format!("{key}~"), format!("{key}.flow"));
                     words
                         .iter()
                         .any(|word| word == key || word == &flow || word.starts_with(&job))

@@ -9,6 +9,7 @@ use std::time::Duration;
 use flowlift_common::amqp::{self, Link, Needs};
 use flowlift_common::topology::{PERMITS, Retention};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// Whatever a test waits for comes within this, or it fails.
@@ -51,14 +52,25 @@ impl Vhost {
     }
 
     pub(crate) async fn link(&self) -> Arc<Link> {
-        connect(&format!("{}/{}", self.server, self.name)).await
+        connect(&self.url()).await
+    }
+
+    /// The vhost's address.
+    pub(crate) fn url(&self) -> String {
+        format!("{}/{}", self.server, self.name)
+    }
+
+    /// The vhost's address through a proxy that can be cut.
+    pub(crate) async fn cuttable_url(&self) -> (String, Wire) {
+        let (head, address) = self.server.rsplit_once('@').expect("an address with user");
+        let wire = Wire::to(address.to_owned()).await;
+        (format!("{head}@{}/{}", wire.address, self.name), wire)
     }
 
     /// A connection through a proxy that can be cut.
     pub(crate) async fn cuttable(&self) -> (Arc<Link>, Wire) {
-        let (head, address) = self.server.rsplit_once('@').expect("an address with user");
-        let wire = Wire::to(address.to_owned()).await;
-        let link = connect(&format!("{head}@{}/{}", wire.address, self.name)).await;
+        let (url, wire) = self.cuttable_url().await;
+        let link = connect(&url).await;
         (link, wire)
     }
 
@@ -83,9 +95,10 @@ async fn connect(url: &str) -> Arc<Link> {
     Arc::new(Link::connect(url, "it").await.expect("the broker is there"))
 }
 
-/// A TCP proxy; when it is dropped all its connections break off without a word, as when a process is killed.
+/// A TCP proxy; when it is cut, or dropped, all its connections break off without a word, as when a process is killed.
 pub(crate) struct Wire {
     address: String,
+    cut: Arc<Notify>,
     _tasks: JoinSet<()>,
 }
 
@@ -93,18 +106,32 @@ impl Wire {
     async fn to(server: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
+        let cut = Arc::new(Notify::new());
         let mut tasks = JoinSet::new();
+        let cutting = Arc::clone(&cut);
         tasks.spawn(async move {
             let mut pipes = JoinSet::new();
-            while let Ok((mut near, _)) = listener.accept().await {
-                let mut far = TcpStream::connect(&server).await.expect("the broker listens");
-                pipes.spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
+            loop {
+                tokio::select! {
+                    near = listener.accept() => {
+                        let (mut near, _) = near.expect("the listener stays");
+                        let mut far = TcpStream::connect(&server).await.expect("the broker listens");
+                        pipes.spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
+                    }
+                    () = cutting.notified() => pipes.abort_all(),
+                }
             }
         });
         Self {
             address,
+            cut,
             _tasks: tasks,
         }
+    }
+
+    /// Breaks all connections off; new ones are let through.
+    pub(crate) fn cut(&self) {
+        self.cut.notify_one();
     }
 }
 

@@ -7,5 +7,6 @@ mod attempts;
 mod broker;
 mod names;
 mod permits;
+mod process;
 mod rig;
 mod road;
