@@ -18,10 +18,10 @@ pub enum Log {
 /// What is quietened whatever the level: connection noise that the programs report in their own words.
 const QUIET: &str = "lapin=off,hyper=warn,h2=warn,rustls=warn,reqwest=warn";
 
-/// Starts logging to standard error; `level` (`info`, `warn`, ...) counts unless FLOWLIFT_LOG or RUST_LOG is set.
+/// Starts logging to standard error; `level` (`info`, `warn`, ...) counts unless FLOWLIFT_LOG_LEVEL or RUST_LOG is set.
 ///
 /// # Errors
-/// When FLOWLIFT_LOG or RUST_LOG cannot be read (the text says why), or logging was started before.
+/// When FLOWLIFT_LOG_LEVEL or RUST_LOG cannot be read (the text says why), or logging was started before.
 pub fn init(log: Log, level: &str) -> Result<(), String> {
     let colour = io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none();
     init_to(log, level, colour, io::stderr)
@@ -35,6 +35,8 @@ where
     let filter = filter(level)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // a log that nobody reads any more must not end the program: the complaint about it would panic
+        .log_internal_errors(false)
         .with_writer(writer);
     let started = match log {
         Log::Human => builder.with_target(false).with_ansi(colour).try_init(),
@@ -48,7 +50,7 @@ where
 }
 
 fn filter(level: &str) -> Result<EnvFilter, String> {
-    let asked = ["FLOWLIFT_LOG", "RUST_LOG"].into_iter().find_map(|name| {
+    let asked = ["FLOWLIFT_LOG_LEVEL", "RUST_LOG"].into_iter().find_map(|name| {
         std::env::var(name)
             .ok()
             .filter(|text| !text.is_empty())

@@ -52,7 +52,7 @@ pub struct Cli {
         value_name = "N"
     )]
     pub azkaban_connections: Option<String>,
-    /// How logs are written: human or json [default: human]
+    /// How logs are written: human or json; FLOWLIFT_LOG_LEVEL=debug shows more [default: human]
     #[arg(long, env = "FLOWLIFT_LOG", hide_env_values = true, value_name = "FORM")]
     pub log: Option<String>,
     /// The settings all programs share.

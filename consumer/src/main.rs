@@ -1,15 +1,16 @@
 //! `flowlift-consumer`: parse, start telemetry, run, exit code.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use flowlift_common::shutdown::Shutdown;
-use flowlift_common::telemetry::{self, Log};
+use flowlift_common::telemetry;
 use flowlift_consumer::app;
 use flowlift_consumer::config::{Cli, Config};
 
 /// EX_IOERR: the system gives no threads or signals.
 const SYSTEM: u8 = 74;
-/// EX_USAGE: FLOWLIFT_LOG cannot be read.
+/// EX_USAGE: FLOWLIFT_LOG_LEVEL cannot be read.
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
@@ -18,9 +19,8 @@ fn main() -> ExitCode {
         Err(code) => return code.into(),
     };
     if let Err(reason) = telemetry::init(cli.log(), "info") {
-        // the level is the mistake: without it logging works
-        let _ = telemetry::init_to(Log::Human, "info", false, std::io::stderr);
-        tracing::error!("{reason}");
+        // nothing is logged yet
+        let _ = writeln!(std::io::stderr(), "error: {reason}");
         return USAGE.into();
     }
     let config = match Config::check(cli) {
