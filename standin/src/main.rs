@@ -41,9 +41,7 @@ async fn main() -> ExitCode {
         standin.url()
     ));
     if !standin.addr.ip().is_loopback() {
-        say(
-            "WARNING: other machines can reach it. A stand-in may run the commands of flows that it is given: keep it away from networks you do not trust.",
-        );
+        say("WARNING: other machines can reach it; keep it away from networks you do not trust");
     }
     wait_for_signal().await;
     standin.stop().await;
