@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use azkaban_standin::Standin;
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Wrong settings, as in `sysexits.h`.
@@ -24,6 +24,11 @@ async fn main() -> ExitCode {
     let options = match cli.options() {
         Ok(options) => options,
         Err(error) => return fail(&format!("{error:#}"), ExitCode::from(USAGE)),
+    };
+    // Before anybody is told that it runs: a signal may follow at once.
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&format!("cannot listen to signals: {error}"), ExitCode::FAILURE),
     };
     let listen = options.listen;
     let users = options
@@ -43,20 +48,28 @@ async fn main() -> ExitCode {
     if !standin.addr.ip().is_loopback() {
         say("WARNING: other machines can reach it; keep it away from networks you do not trust");
     }
-    wait_for_signal().await;
+    signals.first().await;
     standin.stop().await;
     ExitCode::SUCCESS
 }
 
-async fn wait_for_signal() {
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// Signals that end the program.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate })
+    }
+
+    async fn first(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
