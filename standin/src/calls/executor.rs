@@ -30,17 +30,19 @@ pub(super) async fn call(server: &Server, request: &Request, session: &Session) 
                 Some(_) => tracing::debug!(project = name, flow, "nothing is running"),
             }
         }
-        "executeFlow" => {
-            ret.put("project", request.need("project")?.to_owned());
-            ret.put("flow", request.need("flow")?.to_owned());
-            ret.put("error", "this stand-in does not execute flows");
-        }
-        _ => {
-            if let Some(id) = request.param("execid") {
+        _ => match request.param("execid") {
+            Some(id) => {
                 let id = crate::wire::request::parse_int(id)?;
                 ret.put("error", format!("Cannot find execution '{id}'"));
             }
-        }
+            None => {
+                ret.put("project", request.need("project")?.to_owned());
+                if word == "executeFlow" {
+                    ret.put("flow", request.need("flow")?.to_owned());
+                    ret.put("error", "this stand-in does not execute flows");
+                }
+            }
+        },
     }
     Ok(Answer::json(&Json::from(ret)))
 }

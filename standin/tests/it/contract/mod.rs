@@ -1,6 +1,7 @@
 //! One test per answer of 4.0.0; runs on the stand-in or on a real server.
 
 mod downloads;
+mod executions;
 mod flows;
 mod locks;
 mod logins;
