@@ -50,6 +50,9 @@ pub enum Failure {
     /// Mistakes in the input.
     #[error("{0}")]
     BadInput(Findings),
+    /// Mistakes in an endless input; everything else is queued.
+    #[error("{0}")]
+    Left(String),
     /// Nothing there.
     #[error("{0}")]
     NoInput(String),
@@ -59,6 +62,9 @@ pub enum Failure {
     /// Azkaban.
     #[error(transparent)]
     Azkaban(#[from] ClientError),
+    /// The answer is no, with a reason.
+    #[error("{0}")]
+    Answer(String),
     /// The settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -89,9 +95,9 @@ impl Failure {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::No => Exit::No,
+            Self::No | Self::Answer(_) => Exit::No,
             Self::Usage(_) | Self::NotAgreed(_) => Exit::Usage,
-            Self::BadInput(_) => Exit::BadInput,
+            Self::BadInput(_) | Self::Left(_) => Exit::BadInput,
             Self::NoInput(_) => Exit::NoInput,
             Self::Amqp(error) => match error.exit_code() {
                 69 => Exit::Unreachable,

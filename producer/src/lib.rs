@@ -1,10 +1,22 @@
 //! flowlift: checks flows, queues them, and says what became of them.
 //!
-//! The road of a publishing: [`source`] gives changes one by one, [`check`] looks at all of them, `publish` sends them,
-//! `wait` reads what became of them.
+//! The road of a publishing: [`source`] gives changes one by one, [`check`] looks at all of them, [`publish`] sends them,
+//! [`wait`] reads what became of them. Pure: [`template`], [`units`], [`check`], [`words`], [`table`]. [`command`] puts the
+//! parts together; only `main` decides the exit code.
 
 pub mod check;
+pub mod cli;
+pub mod command;
+pub mod confirm;
 pub mod exit;
+pub mod prepare;
+pub mod publish;
+pub mod readback;
+pub mod reporter;
 pub mod source;
+pub mod table;
 pub mod template;
 pub mod units;
+pub mod verify;
+pub mod wait;
+pub mod words;

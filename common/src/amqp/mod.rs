@@ -4,6 +4,7 @@
 //! consumers nobody reads. Whoever holds a [`Link`] drops everything on the first error and connects anew.
 
 mod declare;
+mod depth;
 mod link;
 mod probe;
 mod publisher;
@@ -13,6 +14,7 @@ mod send;
 mod stream;
 
 pub use declare::{declare, table};
+pub use depth::{Depth, depth};
 pub use link::{AmqpError, Link, broker_label};
 pub use publisher::{Notice, Outgoing, Publisher};
 pub use record::{Needs, agree, permits, set_permits};

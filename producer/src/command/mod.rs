@@ -1,0 +1,89 @@
+//! The commands: each takes its part of the command line and returns how it ended.
+
+mod config;
+mod delete;
+mod export;
+mod list;
+mod publish;
+mod topology;
+mod verify;
+mod wait;
+
+use std::io::Write as _;
+
+use flowlift_azkaban::client::{Client, ClientConfig};
+use flowlift_common::config::Settings;
+use flowlift_common::shutdown::Shutdown;
+
+use crate::cli::{Cli, Command, Common, Topology};
+use crate::exit::{Failure, stdout_failed};
+use crate::reporter::Reporter;
+
+/// What every command gets.
+pub struct Context {
+    /// The settings in force.
+    pub settings: Settings,
+    /// Standard error.
+    pub reporter: Reporter,
+    /// Whether results are JSON.
+    pub json: bool,
+}
+
+impl Context {
+    /// Of the flags every command knows.
+    pub fn new(common: &Common, reporter: Reporter) -> Result<Self, Failure> {
+        Ok(Self {
+            settings: Settings::load(&common.settings)?,
+            reporter,
+            json: common.json,
+        })
+    }
+
+    /// A client for Azkaban; nothing is sent yet.
+    pub fn azkaban(&self) -> Result<Client, Failure> {
+        let settings = &self.settings;
+        let config = ClientConfig::new(
+            &settings.azkaban_url,
+            &settings.azkaban_user,
+            settings.password()?,
+        );
+        Ok(Client::new(config)?)
+    }
+
+    /// Signals are watched from here on: a first one no longer ends the program.
+    pub fn watch_signals(&self) -> Result<Shutdown, Failure> {
+        Shutdown::listen().map_err(|source| Failure::Io {
+            path: "signals".into(),
+            source,
+        })
+    }
+
+    /// A result: for programs if asked, else for people.
+    pub fn print(
+        &self,
+        json: impl FnOnce() -> serde_json::Value,
+        people: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        let text = if self.json { json().to_string() } else { people() };
+        let mut out = anstream::stdout();
+        writeln!(out, "{}", text.trim_end())
+            .and_then(|()| out.flush())
+            .map_err(stdout_failed)
+    }
+}
+
+/// Runs a command.
+pub async fn run(cli: Cli, reporter: Reporter) -> Result<(), Failure> {
+    let context = Context::new(&cli.common, reporter)?;
+    match cli.command {
+        Command::Publish(args) => publish::run(&context, &args).await,
+        Command::Delete(args) => delete::run(&context, &args).await,
+        Command::Wait(args) => wait::run(&context, &args).await,
+        Command::Verify(args) => verify::run(&context, &args).await,
+        Command::List(args) => list::run(&context, &args).await,
+        Command::Export(args) => export::run(&context, &args).await,
+
+        Command::Config(args) => config::run(&context, &args),
+        Command::Topology(Topology::Show) => topology::show(&context).await,
+    }
+}

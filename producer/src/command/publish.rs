@@ -1,0 +1,231 @@
+//! `flowlift publish`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flowlift_azkaban::{FlowName, ProjectName};
+use flowlift_common::envelope::Rules;
+use flowlift_common::{Act, Pattern, RunId};
+use serde_json::json;
+
+use super::Context;
+use crate::check::{Checked, Findings, alone, check};
+use crate::cli::PublishArgs;
+use crate::confirm::confirm;
+use crate::exit::Failure;
+use crate::prepare;
+use crate::publish::{Feed, Job, Published, publish};
+use crate::source::{Item, Place, Source};
+use crate::wait::{Wanted, wait};
+use crate::words::{count, some, span};
+
+/// Runs it.
+pub(super) async fn run(context: &Context, args: &PublishArgs) -> Result<(), Failure> {
+    if args.stream {
+        return stream(context, args).await;
+    }
+    let source = prepare::source(&args.source)?;
+    let checked = check(&source, args.source.format, args.prune)?;
+    if checked.changes() == 0 {
+        return Err(Failure::BadInput(Findings::one(
+            flowlift_azkaban::rules::Finding {
+                path: Some(source.describe()),
+                line: None,
+                field: None,
+                message: "there are no flows in it".into(),
+            },
+        )));
+    }
+    let tail = if args.prune {
+        prunings(&checked.names)
+    } else {
+        Vec::new()
+    };
+    for item in &tail {
+        let mut findings = Findings::default();
+        alone(item, args.source.format)
+            .into_iter()
+            .for_each(|finding| findings.add(finding));
+        if !findings.is_empty() {
+            return Err(Failure::BadInput(findings));
+        }
+    }
+    if args.dry_run {
+        return dry_run(context, args, &checked, &source);
+    }
+    agree(context, args.yes)?;
+    let job = Job {
+        total: Some(checked.changes() + tail.len() as u64),
+        ..job(args, source.describe())
+    };
+    send(context, &job, Feed::of(Arc::new(source), tail), wanted(args)).await
+}
+
+async fn stream(context: &Context, args: &PublishArgs) -> Result<(), Failure> {
+    let parser = prepare::stream(&args.source)?;
+    agree(context, args.yes)?;
+    let job = Job {
+        unchecked: true,
+        ..job(args, "standard input".into())
+    };
+    send(context, &job, Feed::of_stdin(parser), wanted(args)).await
+}
+
+fn job(args: &PublishArgs, describe: String) -> Job {
+    Job {
+        owner: args.owner.clone(),
+        rules: Rules {
+            create: !args.no_create,
+            adopt: !args.no_adopt,
+            format: args.source.format,
+        },
+        format: args.source.format,
+        total: None,
+        describe,
+        unchecked: false,
+    }
+}
+
+fn wanted(args: &PublishArgs) -> Option<Option<Duration>> {
+    args.wait.then_some(args.timeout)
+}
+
+fn agree(context: &Context, yes: bool) -> Result<(), Failure> {
+    match &context.settings.target {
+        Some(target) if context.settings.protected => confirm(
+            &format!("Target {target} is marked as protected: publish there?"),
+            yes,
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Publishes and, if wanted, waits; used by `delete` too.
+pub(super) async fn send(
+    context: &Context,
+    job: &Job,
+    feed: Feed,
+    wanted: Option<Option<Duration>>,
+) -> Result<(), Failure> {
+    let shutdown = context.watch_signals()?;
+    let reporter = &context.reporter;
+    // in JSON the run stands in the one object at the end; for people it is known as soon as it can be waited for
+    let opened = |run: RunId| {
+        if context.json {
+            Ok(())
+        } else {
+            context.print(|| json!(null), || run.to_string())
+        }
+    };
+    let published = publish(&context.settings, job, feed, reporter, &shutdown, opened).await?;
+    let (run, queued) = (published.run, count(published.changes(), "change"));
+    if published.partial {
+        print_json(context, &published, None)?;
+        return Err(Failure::Interrupted(format!(
+            "interrupted: {queued} are queued as run {run} and will be applied, the rest is not sent"
+        )));
+    }
+    reporter.say(&format!(
+        "queued {queued} for {} in {}, {}",
+        projects(&published),
+        count(published.messages, "message"),
+        span(published.took)
+    ));
+    let summary = match wanted {
+        Some(timeout) => Some(wait(&context.settings, Wanted { run, timeout }, reporter, &shutdown).await?),
+        None => None,
+    };
+    print_json(
+        context,
+        &published,
+        summary.as_ref().map(crate::wait::Summary::to_json),
+    )?;
+    let mut good = true;
+    if let Some(summary) = &summary {
+        good = summary.is_good();
+        summary.lines().iter().for_each(|line| {
+            if good {
+                reporter.say(line)
+            } else {
+                reporter.warn(line)
+            }
+        });
+    }
+    if published.left_out > 0 {
+        let lines = count(published.left_out, "mistake");
+        return Err(Failure::Left(format!(
+            "{lines} in standard input; those lines were left out, all others are queued"
+        )));
+    }
+    if good { Ok(()) } else { Err(Failure::No) }
+}
+
+fn print_json(
+    context: &Context,
+    published: &Published,
+    summary: Option<serde_json::Value>,
+) -> Result<(), Failure> {
+    if !context.json {
+        return Ok(());
+    }
+    let json = json!({"run": published.run, "changes": published.changes(), "messages": published.messages,
+        "projects": published.projects, "partial": published.partial, "left_out": published.left_out,
+        "seconds": (published.took.as_secs_f64() * 1000.0).round() / 1000.0, "outcome": summary});
+    context.print(|| json, String::new)
+}
+
+fn projects(published: &Published) -> String {
+    let names: Vec<String> = published
+        .projects
+        .keys()
+        .take(4)
+        .map(ProjectName::to_string)
+        .collect();
+    match published.projects.len() {
+        0 => "no project".into(),
+        1 => format!("project {}", names[0]),
+        all => format!("{} ({})", count(all as u64, "project"), {
+            let more = if all > 3 { ", ..." } else { "" };
+            format!("{}{more}", some(&names[..names.len().min(3)], 3))
+        }),
+    }
+}
+
+/// For `--prune`: all flows of the owner that the source does not have, as each project's last change.
+fn prunings(names: &std::collections::BTreeMap<ProjectName, Vec<FlowName>>) -> Vec<Item> {
+    let pruning = |(project, flows): (&ProjectName, &Vec<FlowName>)| Item {
+        project: project.clone(),
+        place: Place::default(),
+        act: Act::DeleteMatching(Pattern {
+            glob: "*".into(),
+            except: flows.clone(),
+        }),
+    };
+    names.iter().map(pruning).collect()
+}
+
+fn dry_run(context: &Context, args: &PublishArgs, checked: &Checked, source: &Source) -> Result<(), Failure> {
+    let json = || {
+        json!({"changes": checked.changes(), "flows": checked.upserts, "deletions": checked.deletions,
+            "files": checked.files, "projects": checked.projects, "prune": args.prune})
+    };
+    let people = || {
+        let mut parts = vec![count(checked.upserts, "flow")];
+        parts.extend((checked.deletions > 0).then(|| count(checked.deletions, "deletion")));
+        parts.extend((checked.files > 0).then(|| count(checked.files, "shared file")));
+        let mut text = format!(
+            "{}: {} in {}\n",
+            source.describe(),
+            parts.join(", "),
+            count(checked.changes(), "change")
+        );
+        for (project, changes) in &checked.projects {
+            text += &format!("  {project}: {}\n", count(*changes, "change"));
+        }
+        if args.prune {
+            text += "  and all other flows of this owner would be deleted there\n";
+        }
+        text + "all good; nothing was queued (--dry-run)"
+    };
+    context.print(json, people)
+}

@@ -1,0 +1,304 @@
+//! Groups changes by project into messages of a good size, and numbers them.
+
+use std::collections::HashMap;
+
+use flowlift_azkaban::ProjectName;
+use flowlift_common::amqp::{Headers, Outgoing, properties};
+use flowlift_common::envelope::{GROUP_BYTES, MAX_CHANGES, PackError, Rules};
+use flowlift_common::topology::{shard_of, shard_queue};
+use flowlift_common::{Act, Body, Change, Envelope, RunId};
+
+/// What may wait in all groups together, in bytes before packing.
+const WAITING_MAX: usize = 16 << 20;
+/// How well changes pack before the first ones were packed: JSON of like flows packs better.
+const FIRST_RATIO: f64 = 0.2;
+
+/// What all messages of a run have in common.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// The run.
+    pub run: RunId,
+    /// Its rank now.
+    pub rank: u64,
+    /// Its owner.
+    pub owner: String,
+    /// How projects are treated.
+    pub rules: Rules,
+    /// The wire version of the vhost.
+    pub wire: u32,
+    /// K.
+    pub shards: u16,
+}
+
+/// A message and what it is about.
+#[derive(Debug)]
+pub struct Ready {
+    /// The message; its tag says project and count, see [`tag`].
+    pub message: Outgoing,
+}
+
+/// Groups that are being filled.
+#[derive(Debug)]
+pub struct Outbox {
+    /// What all messages have in common.
+    pub frame: Frame,
+    next_seq: u64,
+    ratio: f64,
+    waiting: HashMap<ProjectName, Group>,
+    bytes: usize,
+    projects: Vec<ProjectName>,
+    places: HashMap<ProjectName, u64>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    acts: Vec<Act>,
+    bytes: usize,
+}
+
+/// A confirm's tag: which project (place in [`Outbox::projects`]) and how many changes.
+#[must_use]
+pub fn tag(project: u64, changes: usize) -> u64 {
+    (project << 32) | changes as u64
+}
+
+/// The parts of a tag.
+#[must_use]
+pub fn untag(tag: u64) -> (usize, u64) {
+    (
+        usize::try_from(tag >> 32).unwrap_or(usize::MAX),
+        tag & 0xffff_ffff,
+    )
+}
+
+impl Outbox {
+    /// Nothing is waiting.
+    #[must_use]
+    pub fn new(frame: Frame) -> Self {
+        Self {
+            frame,
+            next_seq: 1,
+            ratio: FIRST_RATIO,
+            waiting: HashMap::new(),
+            bytes: 0,
+            projects: Vec::new(),
+            places: HashMap::new(),
+        }
+    }
+
+    /// Takes a change; returns messages that are full.
+    pub fn put(&mut self, project: &ProjectName, act: Act, now_ms: u64) -> Result<Vec<Ready>, PackError> {
+        let size = weight(&act);
+        if !self.waiting.contains_key(project) {
+            self.waiting.insert(project.clone(), Group::default());
+        }
+        let Some(group) = self.waiting.get_mut(project) else {
+            return Ok(Vec::new());
+        };
+        group.acts.push(act);
+        group.bytes += size;
+        self.bytes += size;
+        let full = group.bytes as f64 * self.ratio >= GROUP_BYTES as f64 || group.acts.len() == MAX_CHANGES;
+        if full {
+            return self.flush(project, now_ms);
+        }
+        if self.bytes > WAITING_MAX {
+            return self.flush_all(now_ms);
+        }
+        Ok(Vec::new())
+    }
+
+    /// Makes messages of all that waits.
+    pub fn flush_all(&mut self, now_ms: u64) -> Result<Vec<Ready>, PackError> {
+        let mut projects: Vec<ProjectName> = self.waiting.keys().cloned().collect();
+        projects.sort();
+        let mut ready = Vec::new();
+        for project in projects {
+            ready.extend(self.flush(&project, now_ms)?);
+        }
+        Ok(ready)
+    }
+
+    /// The projects by their place in tags.
+    #[must_use]
+    pub fn projects(&self) -> &[ProjectName] {
+        &self.projects
+    }
+
+    /// The last sequence given.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.next_seq - 1
+    }
+
+    /// Numbers are given here, not when a change is read: so each message holds one range without gaps, and an unreadable
+    /// one can be accounted for by its headers.
+    fn flush(&mut self, project: &ProjectName, now_ms: u64) -> Result<Vec<Ready>, PackError> {
+        let Some(group) = self.waiting.remove(project) else {
+            return Ok(Vec::new());
+        };
+        self.bytes -= group.bytes;
+        let first = self.next_seq;
+        let changes: Vec<Change> = group
+            .acts
+            .into_iter()
+            .zip(first..)
+            .map(|(act, seq)| Change { seq, act })
+            .collect();
+        self.next_seq += changes.len() as u64;
+        let frame = &self.frame;
+        let envelope = Envelope {
+            v: frame.wire,
+            project: project.clone(),
+            run: frame.run,
+            rank: frame.rank,
+            owner: frame.owner.clone(),
+            published_ms: now_ms,
+            rules: frame.rules,
+            changes: Vec::new(),
+        };
+        let packed = envelope.pack(changes)?;
+        let total: usize = packed.iter().map(|one| one.body.len()).sum();
+        if group.bytes > 0 {
+            self.ratio = (total as f64 / group.bytes as f64).clamp(0.001, 1.0);
+        }
+        let place = self.place(project);
+        let queue = shard_queue(shard_of(project, self.frame.shards));
+        let ready = packed.into_iter().map(|one| Ready {
+            message: Outgoing {
+                queue: queue.clone(),
+                properties: properties(&Headers::of(&envelope, one.first, one.last)),
+                body: one.body,
+                tag: tag(place, one.changes),
+            },
+        });
+        Ok(ready.collect())
+    }
+
+    fn place(&mut self, project: &ProjectName) -> u64 {
+        if let Some(place) = self.places.get(project) {
+            return *place;
+        }
+        let place = self.projects.len() as u64;
+        self.projects.push(project.clone());
+        self.places.insert(project.clone(), place);
+        place
+    }
+}
+
+/// About how many bytes of JSON a change takes.
+#[must_use]
+pub fn weight(act: &Act) -> usize {
+    const AROUND: usize = 48;
+    let map = |props: &std::collections::BTreeMap<String, String>| {
+        props
+            .iter()
+            .map(|(key, value)| key.len() + value.len() + 6)
+            .sum::<usize>()
+    };
+    AROUND
+        + match act {
+            Act::Upsert(upsert) => match &upsert.body {
+                Body::Flow(flow) => {
+                    let jobs = flow.jobs.iter().map(|job| {
+                        let needs: usize = job.depends_on.iter().map(|name| name.len() + 3).sum();
+                        job.name.len() + job.kind.len() + map(&job.props) + needs + 40
+                    });
+                    flow.name.as_str().len() + map(&flow.props) + jobs.sum::<usize>()
+                }
+                Body::Unit(unit) => {
+                    unit.files
+                        .iter()
+                        .map(|(path, content)| path.len() + content.0.len() + 20)
+                        .sum::<usize>()
+                        + unit
+                            .flows
+                            .iter()
+                            .map(|flow| flow.as_str().len() + 3)
+                            .sum::<usize>()
+                }
+            },
+            Act::Delete { flow } => flow.as_str().len(),
+            Act::DeleteMatching(pattern) => {
+                pattern.glob.len()
+                    + pattern
+                        .except
+                        .iter()
+                        .map(|flow| flow.as_str().len() + 3)
+                        .sum::<usize>()
+            }
+            Act::PutFile { path, content } => path.len() + content.0.len(),
+            Act::DeleteFile { path } => path.len(),
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flowlift_azkaban::FlowName;
+    use proptest::prelude::*;
+
+    fn frame() -> Frame {
+        Frame {
+            run: RunId(uuid::Uuid::from_u128(1)),
+            rank: 1,
+            owner: String::new(),
+            rules: Rules::default(),
+            wire: 1,
+            shards: 8,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_change_travels_once_in_the_order_of_its_project(picks in prop::collection::vec(0usize..4, 1..3_000)) {
+            let mut outbox = Outbox::new(frame());
+            let mut ready = Vec::new();
+            let project = |at: usize| ProjectName::new(format!("p{at}")).unwrap();
+            for (n, at) in picks.iter().enumerate() {
+                let flow = FlowName::new(format!("f{n}")).unwrap();
+                ready.extend(outbox.put(&project(*at), Act::Delete { flow }, 0).unwrap());
+            }
+            ready.extend(outbox.flush_all(0).unwrap());
+            let mut seqs = Vec::new();
+            let mut flows: HashMap<ProjectName, Vec<usize>> = HashMap::new();
+            for one in &ready {
+                let envelope = Envelope::decode(&one.message.body).unwrap();
+                let (first, last) = envelope.span();
+                prop_assert_eq!(last - first + 1, envelope.changes.len() as u64);
+                let (place, count) = untag(one.message.tag);
+                prop_assert_eq!(&outbox.projects()[place], &envelope.project);
+                prop_assert_eq!(count, envelope.changes.len() as u64);
+                for change in &envelope.changes {
+                    seqs.push(change.seq);
+                    let number = change.label()[1..].parse().unwrap();
+                    flows.entry(envelope.project.clone()).or_default().push(number);
+                }
+            }
+            seqs.sort_unstable();
+            prop_assert_eq!(seqs, (1..=picks.len() as u64).collect::<Vec<_>>());
+            prop_assert!(flows.values().all(|numbers| numbers.is_sorted()));
+        }
+    }
+
+    #[test]
+    fn like_changes_fill_messages_well() {
+        let mut outbox = Outbox::new(frame());
+        let project = ProjectName::new("p").unwrap();
+        let mut ready = Vec::new();
+        for n in 0..20_000 {
+            let flow = FlowName::new(format!("flow_{n:06}")).unwrap();
+            ready.extend(outbox.put(&project, Act::Delete { flow }, 0).unwrap());
+        }
+        ready.extend(outbox.flush_all(0).unwrap());
+        let full = ready
+            .iter()
+            .filter(|one| one.message.body.len() > GROUP_BYTES / 3)
+            .count();
+        assert!(
+            full * 2 > ready.len(),
+            "{full} of {} messages are well filled",
+            ready.len()
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! Reads the streams of runs and outcomes at once.
+
+use flowlift_azkaban::ProjectName;
+use flowlift_common::amqp::{AmqpError, Link, Start, StreamReader, depth};
+use flowlift_common::ledger::{self, RunEvent, Settled};
+use flowlift_common::order::RunId;
+use flowlift_common::topology::{OUTCOMES, RUNS, shard_of, shard_queue};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Clocks of producers and of the broker may differ by this much.
+const CLOCKS_MS: u64 = 24 * 3_600_000;
+/// Records read and not yet folded.
+const AHEAD: usize = 256;
+
+/// A record.
+#[derive(Debug)]
+pub enum Heard {
+    /// About a run.
+    Run(RunEvent),
+    /// Outcomes.
+    Settled(Settled),
+}
+
+/// Both streams; dropping it ends reading.
+pub struct Follow {
+    heard: mpsc::Receiver<Result<Heard, AmqpError>>,
+    _readers: [AbortOnDropHandle<()>; 2],
+}
+
+impl Follow {
+    /// Begins a day before the run was made.
+    pub async fn open(link: &Link, run: RunId) -> Result<Self, AmqpError> {
+        let from = run
+            .made_at_ms()
+            .map_or(Start::First, |ms| Start::Since(ms.saturating_sub(CLOCKS_MS)));
+        let (sender, heard) = mpsc::channel(AHEAD);
+        let runs = StreamReader::open(link, RUNS, from).await?;
+        let outcomes = StreamReader::open(link, OUTCOMES, from).await?;
+        // a reader is a task of its own: dropped between a delivery and its ack it would lose a record
+        let readers = [
+            tokio::spawn(pump(runs, sender.clone(), Heard::Run)),
+            tokio::spawn(pump(outcomes, sender, Heard::Settled)),
+        ];
+        Ok(Self {
+            heard,
+            _readers: readers.map(AbortOnDropHandle::new),
+        })
+    }
+
+    /// The next record of either stream.
+    pub async fn next(&mut self) -> Result<Heard, AmqpError> {
+        let ended = || AmqpError::Lost("reading the streams ended".into());
+        self.heard.recv().await.ok_or_else(ended)?
+    }
+}
+
+async fn pump<T: DeserializeOwned>(
+    mut reader: StreamReader,
+    sender: mpsc::Sender<Result<Heard, AmqpError>>,
+    wrap: fn(T) -> Heard,
+) {
+    loop {
+        let read = match reader.next().await {
+            Ok(read) => match ledger::decode::<T>(&read.body) {
+                Ok(record) => Ok(wrap(record)),
+                // a record of a newer form is nothing this program can count
+                Err(reason) => {
+                    tracing::debug!(offset = read.offset, reason, "unreadable record");
+                    continue;
+                }
+            },
+            Err(error) => Err(error),
+        };
+        let ends = read.is_err();
+        if sender.send(read).await.is_err() || ends {
+            return;
+        }
+    }
+}
+
+/// Whether messages lie in the shards of these projects and nobody holds any of them; none when it cannot be told.
+pub async fn nobody_consumes(link: &Link, projects: &[ProjectName], shards: u16) -> Option<bool> {
+    let mut waiting = 0;
+    for project in projects {
+        let depth = depth(link, &shard_queue(shard_of(project, shards))).await.ok()?;
+        if depth.consumers > 0 {
+            return Some(false);
+        }
+        waiting += depth.waiting;
+    }
+    Some(waiting > 0)
+}

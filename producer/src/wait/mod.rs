@@ -1,0 +1,217 @@
+//! Follows a run until every change has its outcome, from what stands in RabbitMQ's streams alone.
+
+pub mod follow;
+mod summary;
+
+use std::time::{Duration, Instant};
+
+use flowlift_common::amqp::{Link, declare};
+use flowlift_common::config::Settings;
+use flowlift_common::fold::RunState;
+use flowlift_common::order::RunId;
+use flowlift_common::shutdown::Shutdown;
+use flowlift_common::topology::Retention;
+
+use crate::exit::Failure;
+use crate::reporter::{Reporter, Stage};
+use crate::words::{count, span};
+use follow::{Follow, Heard};
+pub use summary::{Summary, table};
+
+/// How often the bar moves and the clock is looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// How often is looked whether anybody consumes, while nothing moves.
+const LOOK_EVERY: Duration = Duration::from_secs(4);
+/// How long a run that no record names may still turn up.
+const UNKNOWN_AFTER: Duration = Duration::from_secs(5);
+/// The pause before a lost connection is made anew.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// The run.
+    pub run: RunId,
+    /// How long at most.
+    pub timeout: Option<Duration>,
+}
+
+/// Waits. The summary says what became of the run; dead changes are for the caller to judge.
+pub async fn wait(
+    settings: &Settings,
+    wanted: Wanted,
+    reporter: &Reporter,
+    shutdown: &Shutdown,
+) -> Result<Summary, Failure> {
+    let mut waiting = Waiting {
+        state: RunState::new(wanted.run),
+        began: Instant::now(),
+        moved: Instant::now(),
+        looked: Instant::now(),
+        told_nobody: false,
+        stage: reporter.stage("applied", "changes", None),
+        wanted,
+        reporter,
+    };
+    let ended = waiting.run(settings, shutdown).await;
+    waiting.stage.clone().finish();
+    ended.map(|()| Summary::of(&waiting.state, wanted.run, waiting.began.elapsed()))
+}
+
+struct Waiting<'a> {
+    state: RunState,
+    began: Instant,
+    moved: Instant,
+    looked: Instant,
+    told_nobody: bool,
+    stage: Stage,
+    wanted: Wanted,
+    reporter: &'a Reporter,
+}
+
+impl Waiting<'_> {
+    async fn run(&mut self, settings: &Settings, shutdown: &Shutdown) -> Result<(), Failure> {
+        let mut first = true;
+        loop {
+            let followed = self.follow(settings, first, shutdown).await;
+            match followed {
+                Ok(()) => return Ok(()),
+                Err(Failure::Amqp(error)) if error.is_transient() && !first => {
+                    tracing::debug!(%error, "connection lost");
+                    self.pause(shutdown).await?;
+                }
+                Err(Failure::Amqp(error)) if error.is_transient() && self.state.is_open_or_closed() => {
+                    tracing::debug!(%error, "connection lost");
+                    self.reporter
+                        .warn("the connection to RabbitMQ is lost; waiting for it");
+                    self.pause(shutdown).await?;
+                }
+                Err(error) => return Err(error),
+            }
+            first = false;
+        }
+    }
+
+    async fn pause(&self, shutdown: &Shutdown) -> Result<(), Failure> {
+        tokio::select! {
+            () = tokio::time::sleep(AGAIN) => {}
+            () = shutdown.stop.cancelled() => return Err(self.interrupted()),
+        }
+        if self.is_over() {
+            Err(self.timed_out())
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn follow(&mut self, settings: &Settings, first: bool, shutdown: &Shutdown) -> Result<(), Failure> {
+        let link = Link::connect(settings.amqp_url(), "flowlift wait").await?;
+        if first {
+            declare(&link, settings.shards, &Retention::default()).await?;
+        }
+        let mut follow = Follow::open(&link, self.wanted.run).await?;
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            let heard = tokio::select! {
+                () = shutdown.stop.cancelled() => return Err(self.interrupted()),
+                heard = follow.next() => Some(heard?),
+                _ = tick.tick() => None,
+            };
+            match heard {
+                Some(heard) => self.hear(&heard),
+                None => {
+                    self.stage.set(self.state.done(), self.state.total());
+                    if self.state.is_settled() {
+                        break;
+                    }
+                    self.judge_time()?;
+                    self.look(&link, settings.shards).await;
+                }
+            }
+        }
+        link.close().await;
+        Ok(())
+    }
+
+    fn hear(&mut self, heard: &Heard) {
+        let before = self.state.done();
+        match heard {
+            Heard::Run(event) => self.state.run_event(event),
+            Heard::Settled(settled) => self.state.settled(settled),
+        }
+        if self.state.done() > before {
+            self.moved = Instant::now();
+            self.told_nobody = false;
+            self.stage.note(match self.state.uploads() {
+                0 => String::new(),
+                uploads => format!("· {}", count(uploads as u64, "upload")),
+            });
+        }
+    }
+
+    fn judge_time(&self) -> Result<(), Failure> {
+        if self.is_over() {
+            return Err(self.timed_out());
+        }
+        if !self.state.is_open_or_closed() && self.state.done() == 0 && self.began.elapsed() > UNKNOWN_AFTER {
+            let run = self.wanted.run;
+            return Err(Failure::NoInput(format!(
+                "there is no run {run} in this RabbitMQ (runs are kept for 90 days)"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Says once that nobody consumes, as long as nothing moves.
+    async fn look(&mut self, link: &Link, shards: u16) {
+        if self.told_nobody || self.moved.elapsed() < LOOK_EVERY || self.looked.elapsed() < LOOK_EVERY {
+            return;
+        }
+        self.looked = Instant::now();
+        let Some(closing) = self.state.closing() else {
+            return;
+        };
+        let behind = closing
+            .projects
+            .iter()
+            .filter(|(project, count)| self.state.done_in(project) < **count);
+        let projects: Vec<_> = behind.map(|(project, _)| project.clone()).take(16).collect();
+        if follow::nobody_consumes(link, &projects, shards).await == Some(true) {
+            self.told_nobody = true;
+            self.reporter.warn(
+                "nobody is consuming these changes: start flowlift-consumer on this RabbitMQ (they wait in their queues until then)",
+            );
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.wanted
+            .timeout
+            .is_some_and(|timeout| self.began.elapsed() >= timeout)
+    }
+
+    fn so_far(&self) -> String {
+        let done = self.state.done();
+        match self.state.total() {
+            Some(total) => format!("{done} of {} are settled", count(total, "change")),
+            None => format!(
+                "{} are settled and the run is not closed yet",
+                count(done, "change")
+            ),
+        }
+    }
+
+    fn timed_out(&self) -> Failure {
+        let (run, time, so_far) = (self.wanted.run, span(self.began.elapsed()), self.so_far());
+        Failure::TimedOut(format!(
+            "{so_far} after {time}; the run goes on, `flowlift wait {run}` follows it"
+        ))
+    }
+
+    fn interrupted(&self) -> Failure {
+        let (run, so_far) = (self.wanted.run, self.so_far());
+        Failure::Interrupted(format!(
+            "interrupted: {so_far}; the run goes on, `flowlift wait {run}` follows it"
+        ))
+    }
+}
