@@ -9,7 +9,7 @@ use flowlift_common::manifest::{FileEntry, FlowEntry, PatternEntry};
 use flowlift_common::{Act, Body, Order, Pattern, Schedule, Unit, Upsert};
 use glob_match::glob_match;
 
-use super::draft::{Done, Draft, file_key, flow_key};
+use super::draft::{Done, Draft, file_key, flow_key, is_read_as};
 use super::{Asked, Decision};
 
 const ADOPTED: &str = "adopted: nobody owned it";
@@ -193,7 +193,7 @@ impl Draft<'_> {
     /// A unit's files with what they inherit: the properties files of the project, and its `.project` file.
     fn with_properties(&self, unit: &Unit) -> Tree {
         let mut tree = self.inherited.clone();
-        if unit.format == Format::V2 && !tree.keys().any(|path| path.ends_with(".project")) {
+        if unit.format == Format::V2 && !tree.keys().any(|path| is_read_as(path, ".project")) {
             let (path, content) = PROJECT_FILE;
             tree.insert(path.to_owned(), Bytes::from_static(content.as_bytes()));
         }
@@ -289,7 +289,7 @@ impl Draft<'_> {
     }
 
     fn has_project_file(&self) -> bool {
-        self.inherited.keys().any(|path| path.ends_with(".project"))
+        self.inherited.keys().any(|path| is_read_as(path, ".project"))
     }
 
     fn delete(&mut self, one: &Asked<'_>, flow: &FlowName) -> Result<Option<Decision>, String> {
@@ -351,7 +351,7 @@ impl Draft<'_> {
         path: &str,
         content: Option<&Bytes>,
     ) -> Result<Option<Decision>, String> {
-        shared_path(path)?;
+        shared_path(path, self.format)?;
         let entry = self.manifest.files.get(path);
         let known = entry
             .map(|entry| entry.order)
@@ -372,7 +372,7 @@ impl Draft<'_> {
             return Err(format!("file {path} belongs to owner {}", entry.owner));
         }
         let same = self.content(path) == content;
-        if !same && path.ends_with(".properties") {
+        if !same && is_read_as(path, ".properties") {
             self.reaches_only_mine(one, path)?;
         }
         let adopted =
@@ -436,7 +436,7 @@ fn too_old(floor: Option<Order>, order: Order) -> Result<Option<Decision>, Strin
 }
 
 /// The rules for the path of a shared file.
-fn shared_path(path: &str) -> Result<(), String> {
+fn shared_path(path: &str, format: Format) -> Result<(), String> {
     let parts = || path.split('/');
     if path.is_empty()
         || path.contains('\\')
@@ -447,10 +447,12 @@ fn shared_path(path: &str) -> Result<(), String> {
     if path == flowlift_common::manifest::PATH {
         return Err(format!("file {path} is Flowlift's own"));
     }
-    if [".job", ".flow", ".project"]
-        .iter()
-        .any(|end| path.ends_with(end))
-    {
+    // what Azkaban does not read in this format is a file like any other: .flow beside jobs, the hidden ones of a Mac
+    let end = match format {
+        Format::V1 => ".job",
+        Format::V2 => ".flow",
+    };
+    if is_read_as(path, end) || is_read_as(path, ".project") {
         return Err(format!("file {path} is part of a flow, not a shared file"));
     }
     Ok(())

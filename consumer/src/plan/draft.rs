@@ -273,7 +273,13 @@ impl<'b> Draft<'b> {
 }
 
 fn is_inherited(path: &str) -> bool {
-    path.ends_with(".properties") || path.ends_with(".project")
+    is_read_as(path, ".properties") || is_read_as(path, ".project")
+}
+
+/// Whether Azkaban reads a file for its suffix: not a hidden one, not one that is named the suffix alone.
+pub(super) fn is_read_as(path: &str, suffix: &str) -> bool {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    name.len() > suffix.len() && name.ends_with(suffix) && !name.starts_with('.')
 }
 
 /// The format that a change of a new project states.

@@ -353,3 +353,64 @@ fn planning_twice_changes_nothing_more() {
     assert!(!again.upload, "{:?}", again.decisions);
     assert!(again.put.is_empty() && again.remove.is_empty());
 }
+
+fn file(path: &str) -> Act {
+    Act::PutFile {
+        path: path.into(),
+        content: Content(Bytes::from_static(b"x")),
+    }
+}
+
+#[test]
+fn a_file_that_azkaban_does_not_read_in_the_projects_format_is_a_shared_file() {
+    let (base, decided) = apply(
+        &Base::empty(),
+        &[
+            sent(1, flow("a", "x")),
+            sent(2, file("old.flow")),
+            sent(3, file("__MACOSX/._a.job")),
+            sent(4, file(".project")),
+            sent(5, file("._common.properties")),
+        ],
+    );
+    assert!(
+        decided.iter().all(|one| *one == Decision::Apply(None)),
+        "{decided:?}"
+    );
+    assert_eq!(flows(&base), ["a"]);
+    for path in ["b.job", "sub/b.job", "b.project"] {
+        let (_, decided) = apply(&base, &[sent(9, file(path))]);
+        let reason = format!("file {path} is part of a flow, not a shared file");
+        assert_eq!(decided, [Decision::Dead(reason)]);
+    }
+}
+
+#[test]
+fn a_hidden_project_file_does_not_stand_for_the_one_that_flow_2_needs() {
+    let body = Body::Unit(Unit {
+        format: Format::V2,
+        flows: vec![FlowName::new("a").unwrap()],
+        files: [(
+            "a.flow".to_owned(),
+            Content(Bytes::from_static(b"nodes:\n- name: j\n  type: noop\n")),
+        )]
+        .into(),
+    });
+    let upsert = Act::Upsert(Upsert {
+        body,
+        schedule: Schedule::Keep,
+    });
+    let changes = [
+        sent(1, file(".project")),
+        sent(2, file("old.job")),
+        sent(3, upsert),
+    ];
+    let (base, decided) = apply(&Base::empty(), &changes);
+    assert!(
+        decided.iter().all(|one| *one == Decision::Apply(None)),
+        "{decided:?}"
+    );
+    assert_eq!(flows(&base), ["a"]);
+    let (_, decided) = apply(&base, &[sent(9, file("b.flow"))]);
+    assert!(matches!(&decided[..], [Decision::Dead(_)]), "{decided:?}");
+}
