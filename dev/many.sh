@@ -1,20 +1,18 @@
 # shellcheck shell=bash
-# Flows for many projects in one run.
+# Generated flows spread over many projects, PREFIX_000 to PREFIX_NNN, in one run.
 
-many_project() { printf '%s_%03d' "$1" "$2"; }
+# many_source PREFIX COUNT FLOWS: the words that describe them to `flowlift publish` and `flowlift verify`; FLOWS in each project.
+many_source() { printf -- '--project\n%s_{n%%%d:03}\n--flows\n%d\n' "$1" "$2" "$(($2 * $3))"; }
 
-# flow_lines PREFIX COUNT FLOWS: NDJSON for PREFIX_001 ... with FLOWS flows each.
-flow_lines() {
-    awk -v prefix="$1" -v projects="$2" -v flows="$3" 'BEGIN {
-        for (p = 1; p <= projects; p++)
-            for (f = 1; f <= flows; f++)
-                printf "{\"project\":\"%s_%03d\",\"flow\":\"flow_%06d\",\"command\":\"echo flow %d\"}\n", prefix, p, f, f
-    }'
+# many_projects PREFIX COUNT: their names.
+many_projects() {
+    local n
+    for ((n = 0; n < $2; n++)); do printf '%s_%03d\n' "$1" "$n"; done
 }
 
-# flows_in PREFIX COUNT: how many flows Azkaban lists in all of them.
+# flows_in PROJECT...: how many flows Azkaban lists in all of them.
 flows_in() {
-    local n sum=0
-    for ((n = 1; n <= $2; n++)); do sum=$((sum + $(az_flows "$(many_project "$1" "$n")" | wc -l))); done
+    local project sum=0
+    for project in "$@"; do sum=$((sum + $(az_flows "$project" | wc -l))); done
     printf '%s' "$sum"
 }

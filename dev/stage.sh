@@ -139,7 +139,7 @@ standin_stat() {
 
 # A series name alone means all its labels; with the beginning of the labels, those only.
 sum_series() {
-    want="^($1)([{ ,]|\$)" awk '
+    want="^($1)([{}, ]|\$)" awk '
         /^[^#]/ && $0 ~ ENVIRON["want"] { sum += $NF; found = 1 }
         END { printf "%.15g", sum; exit !found }'
 }
