@@ -136,10 +136,8 @@ impl Draft<'_> {
                     .iter()
                     .map(|name| {
                         let flow = lift(&tree, unit.format, name.as_str()).map_err(|lossy| {
-                            format!(
-                                "the project is Flow {}, and flow {name} cannot be rewritten: {lossy}",
-                                self.format
-                            )
+                            let (project, unit) = (self.format, unit.format);
+                            format!("the project is Flow {project}, the change Flow {unit}: {lossy}")
                         })?;
                         Ok(((*name).clone(), self.written(&flow)?))
                     })
@@ -190,9 +188,11 @@ impl Draft<'_> {
         Ok(made)
     }
 
-    /// A unit's files with what they inherit: the properties files of the project, and its `.project` file.
+    /// A unit's files with what they inherit: the properties files of the project, and its `.project` file, so that they
+    /// are read in their own format.
     fn with_properties(&self, unit: &Unit) -> Tree {
         let mut tree = self.inherited.clone();
+        tree.retain(|path, _| unit.format == Format::V2 || !is_read_as(path, ".project"));
         if unit.format == Format::V2 && !tree.keys().any(|path| is_read_as(path, ".project")) {
             let (path, content) = PROJECT_FILE;
             tree.insert(path.to_owned(), Bytes::from_static(content.as_bytes()));

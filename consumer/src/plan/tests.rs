@@ -385,21 +385,55 @@ fn a_file_that_azkaban_does_not_read_in_the_projects_format_is_a_shared_file() {
     }
 }
 
-#[test]
-fn a_hidden_project_file_does_not_stand_for_the_one_that_flow_2_needs() {
+fn unit_of_flow_2(flow: &str, text: &str) -> Act {
     let body = Body::Unit(Unit {
         format: Format::V2,
-        flows: vec![FlowName::new("a").unwrap()],
-        files: [(
-            "a.flow".to_owned(),
-            Content(Bytes::from_static(b"nodes:\n- name: j\n  type: noop\n")),
-        )]
-        .into(),
+        flows: vec![FlowName::new(flow).unwrap()],
+        files: [(format!("{flow}.flow"), Content(Bytes::from(text.to_owned())))].into(),
     });
-    let upsert = Act::Upsert(Upsert {
+    Act::Upsert(Upsert {
         body,
         schedule: Schedule::Keep,
-    });
+    })
+}
+
+#[test]
+fn job_files_are_rewritten_for_a_flow_2_project_and_the_other_way_round() {
+    let jobs = unit(
+        &["b"],
+        &[
+            ("sub/a.job", "type=noop\n"),
+            ("b.job", "type=noop\ndependencies=a\n"),
+        ],
+    );
+    let (base, _) = apply(
+        &Base::empty(),
+        &[sent(1, unit_of_flow_2("x", "nodes:\n- name: j\n  type: noop\n"))],
+    );
+    let (base, decided) = apply(&base, &[sent(2, jobs.clone())]);
+    assert_eq!(decided, [Decision::Apply(None)]);
+    assert_eq!(flows(&base), ["b", "x"]);
+    assert!(base.tree.contains_key("b.flow"));
+    let (base, _) = apply(&Base::empty(), &[sent(1, jobs)]);
+    let several = "nodes:\n- name: j\n  type: noop\n- name: k\n  type: noop\n  dependsOn: [j]\n";
+    let (base, decided) = apply(&base, &[sent(2, unit_of_flow_2("x", several))]);
+    assert_eq!(decided, [Decision::Apply(None)]);
+    assert_eq!(flows(&base), ["b", "x"]);
+    assert!(base.tree.contains_key("x.job"));
+}
+
+#[test]
+fn what_only_one_format_can_say_is_refused_with_the_reason() {
+    let (base, _) = apply(&Base::empty(), &[sent(1, flow("a", "x"))]);
+    let nested = "nodes:\n- name: e\n  type: flow\n  nodes:\n  - name: j\n    type: noop\n";
+    let (_, decided) = apply(&base, &[sent(2, unit_of_flow_2("x", nested))]);
+    let reason = "the project is Flow 1.0, the change Flow 2.0: flow \"x\" cannot be rewritten: its job \"e\" is a flow itself";
+    assert_eq!(decided, [Decision::Dead(reason.into())]);
+}
+
+#[test]
+fn a_hidden_project_file_does_not_stand_for_the_one_that_flow_2_needs() {
+    let upsert = unit_of_flow_2("a", "nodes:\n- name: j\n  type: noop\n");
     let changes = [
         sent(1, file(".project")),
         sent(2, file("old.job")),
