@@ -11,7 +11,7 @@ use flowlift_azkaban::ProjectName;
 use flowlift_azkaban::client::Client;
 use flowlift_common::amqp::{AmqpError, Sender};
 use flowlift_common::ledger::Attempt;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::attempts::OpenAttempts;
@@ -23,6 +23,9 @@ use crate::project::{
     Action, Arrival, Doubtful, Event, Limits, LogLine, OpenAttempt, PlanAsk, Project, Settlement,
 };
 use crate::settle::{self, Facts};
+
+/// The most projects that are unpacked at the same time: an unpacked project of 10,000 flows takes some 30 MB.
+const DESKS: usize = 4;
 
 /// What the projects of one session share.
 #[derive(Clone)]
@@ -87,6 +90,7 @@ pub struct Floor {
     per_shard: HashMap<u16, usize>,
     timers: BTreeSet<(u64, String)>,
     draining: BTreeSet<u16>,
+    desks: Arc<Semaphore>,
     tasks: JoinSet<()>,
     back: mpsc::UnboundedSender<Back>,
     answers: mpsc::UnboundedReceiver<Back>,
@@ -106,6 +110,11 @@ impl Floor {
             per_shard: HashMap::new(),
             timers: BTreeSet::new(),
             draining: BTreeSet::new(),
+            desks: Arc::new(Semaphore::new(
+                std::thread::available_parallelism()
+                    .map_or(2, usize::from)
+                    .min(DESKS),
+            )),
             tasks: JoinSet::new(),
             back,
             answers,
@@ -187,6 +196,7 @@ impl Floor {
             client: self.tools.client.clone(),
             work: Arc::default(),
             metrics: Arc::clone(&self.tools.metrics),
+            desks: Arc::clone(&self.desks),
         };
         let heart = Project::new(self.tools.limits, rand::random());
         Room {

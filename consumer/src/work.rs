@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use flowlift_common::{Envelope, ledger};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::base::Base;
 use crate::plan::{ScheduleStep, Seen};
@@ -21,6 +22,8 @@ pub struct BaseInHand {
     pub highest: u32,
     /// Whether the landed zip was written by the upload that its manifest names.
     pub ours: bool,
+    /// Its place among the unpacked projects; free again when the base is dropped.
+    pub desk: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// A batch, planned and packed.
@@ -38,6 +41,8 @@ pub struct Prepared {
     pub expected: Arc<BTreeSet<String>>,
     /// Schedules to look at.
     pub schedules: Arc<Vec<ScheduleStep>>,
+    /// The highest version seen before it; 0: never uploaded.
+    pub highest: u32,
     /// Changes that the upload carries.
     pub carried: usize,
     /// Orders to remember if nothing is uploaded.
@@ -47,7 +52,7 @@ pub struct Prepared {
 /// A project's things.
 #[derive(Debug, Default)]
 pub struct Work {
-    /// Read last.
+    /// Read and not planned yet.
     pub base: Option<BaseInHand>,
     /// Planned last.
     pub prepared: Option<Prepared>,

@@ -49,6 +49,12 @@ impl Hands {
             .map_err(|error| self.trouble(&error))?
             .flows;
         let highest = latest.version;
+        // not before the answers are here: a slow Azkaban must not keep others from unpacking
+        let desk = Arc::clone(&self.desks)
+            .acquire_owned()
+            .await
+            .map_err(|closed| Trouble::Later(closed.to_string()))?;
+        let desk = Some(Arc::new(desk));
         let mut tried = latest;
         loop {
             let version = tried.version;
@@ -59,6 +65,7 @@ impl Hands {
                     exists: true,
                     highest,
                     ours,
+                    desk,
                 });
             }
             tracing::info!(project = %self.project, version, "this version's zip is not what is active, looking before it");
@@ -162,6 +169,7 @@ fn nothing(exists: bool) -> BaseInHand {
         exists,
         highest: 0,
         ours: true,
+        desk: None,
     }
 }
 
@@ -184,6 +192,7 @@ async fn believed(download: Download, listed: &BTreeSet<String>) -> Result<Optio
         exists: true,
         highest,
         ours,
+        desk: None,
     }))
 }
 

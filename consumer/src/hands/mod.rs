@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use flowlift_azkaban::ProjectName;
 use flowlift_azkaban::client::{Client, ClientError, ErrorClass};
 
+use tokio::sync::Semaphore;
+
 use crate::metrics::Metrics;
 use crate::project::Trouble;
 use crate::work::Work;
@@ -27,6 +29,8 @@ pub struct Hands {
     pub work: Arc<Mutex<Work>>,
     /// Where timings and errors are counted.
     pub metrics: Arc<Metrics>,
+    /// Projects that may be unpacked at the same time: it is work for the cores and most of the memory needed.
+    pub desks: Arc<Semaphore>,
 }
 
 impl Hands {

@@ -26,7 +26,7 @@ struct Opened {
 impl Hands {
     /// Plans the messages on the base in hand.
     pub async fn plan(&self, ask: PlanAsk, held: Vec<Arc<Held>>) -> Event {
-        let Some(base) = self.work().base.clone() else {
+        let Some(base) = self.work().base.take() else {
             tracing::error!(project = %self.project, "no base in hand when planning: a bug");
             return Event::Planned(Planned::default());
         };
@@ -132,6 +132,7 @@ fn prepare(
         zip,
         expected: Arc::new(plan.expected),
         schedules: Arc::new(plan.schedules),
+        highest: base.highest,
         carried,
         seen: plan.seen,
     };

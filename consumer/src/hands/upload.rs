@@ -18,15 +18,9 @@ const BEGIN_WITHIN: Duration = Duration::from_secs(10);
 impl Hands {
     /// Uploads what is prepared.
     pub async fn upload(&self) -> Event {
-        let (prepared, announced, highest, limit) = {
+        let (prepared, announced, limit) = {
             let work = self.work();
-            let highest = work.base.as_ref().map_or(0, |base| base.highest);
-            (
-                work.prepared.clone(),
-                work.announced,
-                highest,
-                work.upload_limit(),
-            )
+            (work.prepared.clone(), work.announced, work.upload_limit())
         };
         let (Some(prepared), Some(announced)) = (prepared, announced) else {
             return Event::Uploaded(Err(UploadTrouble::Later("nothing is prepared".into())));
@@ -34,6 +28,7 @@ impl Hands {
         if announced.elapsed() > BEGIN_WITHIN {
             return Event::Uploaded(Err(UploadTrouble::Later("it was announced too long ago".into())));
         }
+        let highest = prepared.highest;
         let (begun, body) = (Instant::now(), BodyState::new());
         let sent = self.client.upload_tracked(
             &self.project,
@@ -206,6 +201,7 @@ mod tests {
             zip: bytes::Bytes::new(),
             expected: Arc::new(BTreeSet::new()),
             schedules: Arc::new(vec![]),
+            highest: 0,
             carried: 0,
             seen: BTreeMap::new(),
         }
