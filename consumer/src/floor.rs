@@ -3,6 +3,9 @@
 //! One loop owns the hearts; each action runs in a task of its own and comes back as an event. Answers carry the project's
 //! epoch: what was aborted meanwhile is dropped unheard.
 
+mod tasks;
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +13,6 @@ use std::time::{Duration, Instant};
 use flowlift_azkaban::ProjectName;
 use flowlift_azkaban::client::Client;
 use flowlift_common::amqp::{AmqpError, Sender};
-use flowlift_common::ledger::Attempt;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -19,10 +21,7 @@ use crate::hands::Hands;
 use crate::held::Held;
 use crate::metrics::Metrics;
 use crate::permits::{Permit, Permits};
-use crate::project::{
-    Action, Arrival, Doubtful, Event, Limits, LogLine, OpenAttempt, PlanAsk, Project, Settlement,
-};
-use crate::settle::{self, Facts};
+use crate::project::{Action, Arrival, Doubtful, Event, Limits, PlanAsk, Project, Settlement};
 
 /// The most projects that are unpacked at the same time: an unpacked project of 10,000 flows takes some 30 MB.
 const DESKS: usize = 4;
@@ -342,7 +341,9 @@ impl Floor {
                 let attempts = Arc::clone(&self.tools.attempts);
                 self.run(key, async move {
                     match attempts.open_for(&hands.project).await {
-                        Ok(open) => What::Heard(Event::OpenAttempts(open.into_iter().map(left).collect())),
+                        Ok(open) => {
+                            What::Heard(Event::OpenAttempts(open.into_iter().map(tasks::left).collect()))
+                        }
                         Err(error) => What::Broken(error),
                     }
                 });
@@ -355,11 +356,11 @@ impl Floor {
             }
             Action::Announce => {
                 let attempts = Arc::clone(&self.tools.attempts);
-                self.run(key, async move { announce(&attempts, &hands).await });
+                self.run(key, async move { tasks::announce(&attempts, &hands).await });
             }
             Action::Upload => self.run(key, async move { What::Heard(hands.upload().await) }),
             Action::Look(whose) => {
-                let attempt = name_of(&hands, &whose);
+                let attempt = tasks::name_of(&hands, &whose);
                 self.run(key, async move { What::Heard(hands.look(&attempt).await) });
             }
             Action::EndAttempt(whose) => self.end_attempt(key, &hands, &whose),
@@ -374,7 +375,7 @@ impl Floor {
                 }
             }
             Action::GiveShardBack => return vec![News::TooNew(room.shard)],
-            Action::Say(line) => say(&hands.project, &line),
+            Action::Say(line) => words::say(&hands.project, &line),
         }
         Vec::new()
     }
@@ -400,7 +401,7 @@ impl Floor {
     }
 
     fn end_attempt(&mut self, key: &str, hands: &Hands, whose: &Doubtful) {
-        let (attempts, attempt) = (Arc::clone(&self.tools.attempts), name_of(hands, whose));
+        let (attempts, attempt) = (Arc::clone(&self.tools.attempts), tasks::name_of(hands, whose));
         let (project, back, key) = (hands.project.clone(), self.back.clone(), key.to_owned());
         let epoch = self.rooms.get(&key).map_or(0, |room| room.epoch);
         self.tasks.spawn(async move {
@@ -422,7 +423,7 @@ impl Floor {
         };
         let held: Vec<Arc<Held>> = self.held.values().filter(wanted).map(Arc::clone).collect();
         self.run(key, async move {
-            match settle_one(&sender, &hands, &settlement, &held, &metrics).await {
+            match tasks::settle_one(&sender, &hands, &settlement, &held, &metrics).await {
                 Ok(()) => What::Settled {
                     receipts: settlement.receipts,
                     uploaded: settlement.uploaded,
@@ -532,129 +533,5 @@ impl Floor {
     #[must_use]
     pub fn oldest(&self) -> Option<Instant> {
         self.held.values().map(|held| held.since).min()
-    }
-}
-
-fn left(attempt: Attempt) -> OpenAttempt {
-    OpenAttempt {
-        attempt: attempt.attempt,
-        consumer: attempt.consumer,
-    }
-}
-
-fn name_of(hands: &Hands, whose: &Doubtful) -> String {
-    match whose {
-        Doubtful::Left(attempt) => attempt.clone(),
-        Doubtful::Own => hands
-            .work()
-            .prepared
-            .as_ref()
-            .map(|prepared| prepared.attempt.clone())
-            .unwrap_or_default(),
-    }
-}
-
-async fn announce(attempts: &OpenAttempts, hands: &Hands) -> What {
-    let Some(prepared) = hands.work().prepared.clone() else {
-        return What::Broken(AmqpError::Lost("nothing is prepared to be announced".into()));
-    };
-    let attempt = Attempt {
-        attempt: prepared.attempt,
-        project: hands.project.clone(),
-        generation: prepared.generation,
-        consumer: hands.consumer.to_string(),
-        at_ms: wall_ms(),
-        zip_bytes: prepared.zip.len() as u64,
-    };
-    match attempts.announce(&attempt).await {
-        Ok(()) => {
-            hands.work().announced = Some(Instant::now());
-            What::Heard(Event::Announced)
-        }
-        Err(error) => What::Broken(error),
-    }
-}
-
-async fn settle_one(
-    sender: &Sender,
-    hands: &Hands,
-    settlement: &Settlement,
-    held: &[Arc<Held>],
-    metrics: &Metrics,
-) -> Result<(), AmqpError> {
-    let (envelopes, upload, created) = {
-        let work = hands.work();
-        let envelopes = work
-            .prepared
-            .as_ref()
-            .map(|prepared| Arc::clone(&prepared.envelopes));
-        (envelopes.unwrap_or_default(), work.upload.clone(), work.created)
-    };
-    let now_ms = wall_ms();
-    let facts = Facts {
-        project: &hands.project,
-        consumer: &hands.consumer,
-        now_ms,
-        upload,
-        created,
-        envelopes: &envelopes,
-    };
-    settle::settle(sender, &facts, settlement, held).await?;
-    metrics.settled(settlement, &envelopes, held, now_ms);
-    tell(&hands.project, settlement, facts.upload.as_ref());
-    Ok(())
-}
-
-/// This machine's clock in ms since 1970; for people and latencies, never for order.
-fn wall_ms() -> u64 {
-    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()
-}
-
-fn tell(
-    project: &ProjectName,
-    settlement: &Settlement,
-    upload: Option<&flowlift_common::ledger::UploadFacts>,
-) {
-    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
-    for (_, last) in &settlement.changes {
-        *counts.entry(last.outcome.as_str()).or_default() += 1;
-    }
-    let words: Vec<String> = counts
-        .iter()
-        .map(|(word, count)| format!("{count} {word}"))
-        .collect();
-    let text = words.join(", ");
-    match upload.filter(|_| settlement.uploaded) {
-        Some(upload) => tracing::info!(
-            %project, version = upload.version, flows = upload.flows, upload_ms = upload.upload_ms,
-            "settled {text} with one upload"
-        ),
-        None if settlement.changes.is_empty() => {}
-        None => tracing::info!(%project, "settled {text} without an upload"),
-    }
-    for (_, reason) in &settlement.unreadable {
-        tracing::warn!(%project, "a message went to the dead letters: {reason}");
-    }
-}
-
-fn say(project: &ProjectName, line: &LogLine) {
-    match line {
-        LogLine::Trouble { step, text, retry_in } => {
-            tracing::warn!(%project, step, "could not {step}: {text}; next try in {:.1} s", retry_in.as_secs_f64());
-        }
-        LogLine::Fenced { open, at_most } => {
-            let seconds = at_most.as_secs();
-            tracing::warn!(%project, "{open} upload(s) of a former holder may still land; waiting at most {seconds} s");
-        }
-        LogLine::Doubt { text, at_most } => {
-            let seconds = at_most.as_secs();
-            tracing::warn!(%project, "the upload is in doubt ({text}); looking for it at most {seconds} s");
-        }
-        LogLine::Searching { suspects, text } => {
-            tracing::warn!(%project, suspects, "Azkaban refuses the batch ({text}); looking for the culprit");
-        }
-        LogLine::Mismatch { text } => {
-            tracing::warn!(%project, "Azkaban does not list what was uploaded: {text}")
-        }
     }
 }
