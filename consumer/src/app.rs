@@ -142,9 +142,9 @@ async fn one_session(
     };
     let left = session::run(&link, &setup, |ready| {
         if ready {
-            health.ready()
+            health.ready();
         } else {
-            health.waiting("leaving")
+            health.waiting("leaving");
         }
     })
     .await;

@@ -67,7 +67,7 @@ struct Back {
 
 enum What {
     Heard(Event),
-    Permit(Permit),
+    Permit(Box<Permit>),
     Settled { receipts: Vec<u64>, uploaded: bool },
     Broken(AmqpError),
 }
@@ -247,7 +247,7 @@ impl Floor {
             What::Broken(error) => return Err(error),
             What::Heard(event) => event,
             What::Permit(permit) => {
-                room.permit = Some(permit);
+                room.permit = Some(*permit);
                 Event::Permit
             }
             What::Settled { receipts, uploaded } => {
@@ -331,7 +331,10 @@ impl Floor {
             Action::WantPermit => {
                 let permits = self.tools.permits.clone();
                 self.run(key, async move {
-                    permits.acquire().await.map_or_else(What::Broken, What::Permit)
+                    permits
+                        .acquire()
+                        .await
+                        .map_or_else(What::Broken, |permit| What::Permit(Box::new(permit)))
                 });
             }
             Action::DropPermit => {

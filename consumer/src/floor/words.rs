@@ -47,7 +47,7 @@ pub(super) fn say(project: &ProjectName, line: &LogLine) {
             tracing::warn!(%project, suspects, "Azkaban refuses the batch ({text}); looking for the culprit");
         }
         LogLine::Mismatch { text } => {
-            tracing::warn!(%project, "Azkaban does not list what was uploaded: {text}")
+            tracing::warn!(%project, "Azkaban does not list what was uploaded: {text}");
         }
     }
 }

@@ -60,7 +60,7 @@ fn open(held: &[Arc<Held>], project: &ProjectName) -> Opened {
     for held in held {
         match held.open() {
             Ok(envelope) if envelope.project.key() == project.key() => {
-                opened.envelopes.push((held.receipt, envelope))
+                opened.envelopes.push((held.receipt, envelope));
             }
             Ok(envelope) => {
                 let reason = format!(
@@ -71,7 +71,7 @@ fn open(held: &[Arc<Held>], project: &ProjectName) -> Opened {
             }
             Err(DecodeError::Newer(_)) => opened.newer.push(held.receipt),
             Err(error @ DecodeError::Unreadable(_)) => {
-                opened.unreadable.push((held.receipt, error.to_string()))
+                opened.unreadable.push((held.receipt, error.to_string()));
             }
         }
     }

@@ -12,6 +12,9 @@ use glob_match::glob_match;
 use super::draft::{Done, Draft, file_key, flow_key, is_read_as};
 use super::{Asked, Decision};
 
+/// A flow and its files.
+type Made = (FlowName, BTreeMap<String, Bytes>);
+
 const ADOPTED: &str = "adopted: nobody owned it";
 
 impl Draft<'_> {
@@ -122,11 +125,7 @@ impl Draft<'_> {
     }
 
     /// The files of each winning flow, in the project's format, checked alone.
-    fn files_of(
-        &self,
-        body: &Body,
-        winners: &[&FlowName],
-    ) -> Result<Vec<(FlowName, BTreeMap<String, Bytes>)>, String> {
+    fn files_of(&self, body: &Body, winners: &[&FlowName]) -> Result<Vec<Made>, String> {
         match body {
             Body::Flow(flow) => Ok(vec![(flow.name.clone(), self.written(flow)?)]),
             Body::Unit(unit) if unit.format == self.format => self.files_of_unit(unit, winners),
@@ -154,11 +153,7 @@ impl Draft<'_> {
         Ok(files.into_iter().collect())
     }
 
-    fn files_of_unit(
-        &self,
-        unit: &Unit,
-        winners: &[&FlowName],
-    ) -> Result<Vec<(FlowName, BTreeMap<String, Bytes>)>, String> {
+    fn files_of_unit(&self, unit: &Unit, winners: &[&FlowName]) -> Result<Vec<Made>, String> {
         let tree = self.with_properties(unit);
         let loaded = match load(&tree) {
             Load::Flows(loaded) => loaded,
@@ -211,7 +206,7 @@ impl Draft<'_> {
         one: &Asked<'_>,
         body: &Body,
         keys: &BTreeSet<String>,
-        made: &[(FlowName, BTreeMap<String, Bytes>)],
+        made: &[Made],
     ) -> Result<(), String> {
         for (path, content) in made.iter().flat_map(|(_, files)| files) {
             if self.content(path) == Some(content) {

@@ -29,7 +29,7 @@ impl Project {
             }
             (Event::Uploaded(answer), Phase::Uploading) => self.uploaded(answer, now_ms, &mut out),
             (Event::Looked(looked), Phase::Fence { .. } | Phase::Doubt { .. }) => {
-                self.looked(looked, now_ms, &mut out)
+                self.looked(looked, now_ms, &mut out);
             }
             (Event::Listed(listed), Phase::Listing) => self.listed(listed, now_ms, &mut out),
             (Event::Scheduled(scheduled), Phase::Scheduling) => self.scheduled(scheduled, now_ms, &mut out),
@@ -175,7 +175,7 @@ impl Project {
             Ok(()) => self.announce(now_ms, out),
             Err(Trouble::Later(text)) => self.wait("create the project", text, now_ms, out),
             Err(Trouble::ProjectMissing) => {
-                self.wait("create the project", "it is not there".into(), now_ms, out)
+                self.wait("create the project", "it is not there".into(), now_ms, out);
             }
         }
     }
