@@ -14,6 +14,8 @@ use crate::source::{Item, Place, Source};
 
 /// How many mistakes are shown; the rest is counted.
 const SHOWN: usize = 50;
+/// Changes between two reports of progress.
+const PROGRESS_EVERY: u64 = 1_000;
 /// What an envelope adds to one change, generously, in bytes.
 const AROUND: usize = 4_096;
 
@@ -99,7 +101,14 @@ impl Checked {
 }
 
 /// Reads a whole source and checks it.
-pub fn check(source: &Source, format: Format, keep_names: bool) -> Result<Checked, Failure> {
+///
+/// `progress` hears from time to time how many changes were looked at.
+pub fn check(
+    source: &Source,
+    format: Format,
+    keep_names: bool,
+    mut progress: impl FnMut(u64),
+) -> Result<Checked, Failure> {
     let mut check = Check {
         format,
         keep_names,
@@ -108,7 +117,10 @@ pub fn check(source: &Source, format: Format, keep_names: bool) -> Result<Checke
         flows: HashMap::new(),
         spelled: HashMap::new(),
     };
-    for item in source.items()? {
+    for (n, item) in (0_u64..).zip(source.items()?) {
+        if n.is_multiple_of(PROGRESS_EVERY) {
+            progress(n);
+        }
         match item {
             Ok(item) => check.item(&item),
             Err(finding) => check.findings.add(finding),

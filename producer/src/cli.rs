@@ -25,12 +25,19 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  flowlift publish --project night --flows 10000 --wait     ten thousand generated flows, followed to the end
-  flowlift publish ./project --project night --wait         a project folder (or a .zip, or flows as .ndjson)
-  flowlift list night                                       what is there now, whose it is, when it runs
+  flowlift publish --project night --flows 10000 --wait    ten thousand flows, followed to the end
+  flowlift publish ./project --project night --wait        a project folder, .zip or .ndjson
+  flowlift list night                                      what is there, whose, and when it runs
 
-Exit codes: 0 done, 1 finished but the answer is no (dead changes, differences), 64 usage, 65 bad input, 66 no such input,
-69 RabbitMQ or Azkaban unreachable, 74 I/O, 75 timed out (the run goes on), 77 login or rights, 78 settings, 130 interrupted.
+Exit codes:
+   0 done                         69 RabbitMQ or Azkaban cannot be reached
+   1 finished, but not all is as  70 a bug of flowlift
+     it should be                 74 reading or writing a file failed
+  64 command line                 75 time is over, the run goes on
+  65 mistakes in the input        77 login or rights
+  66 no such input                78 settings, or the RabbitMQ does not fit
+                                 130 interrupted
+
 `flowlift COMMAND --help` has examples for each command.";
 
 /// What every command knows.
@@ -100,7 +107,7 @@ pub struct SourceArgs {
     /// Generate this many flows: flow_000001, flow_000002, ...
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub flows: Option<u64>,
-    /// A template for generated flows: name=TEXT (default flow_{n:06}) or command=TEXT (default: echo {n})
+    /// A template for generated flows: name=TEXT [default: flow_{n:06}] or command=TEXT [default: echo {n:06}]
     #[arg(long, value_name = "WHAT=TEXT", requires = "flows")]
     pub template: Vec<String>,
     /// Quartz schedule of each flow (6 or 7 fields), with {n%60} for generated ones; `none` removes it; left out: kept
@@ -157,22 +164,21 @@ pub struct PublishArgs {
 }
 
 const PUBLISH_EXAMPLES: &str = "\
-Templates: {n} is the flow's number from 1, {n:06} has at least 6 digits, {n%60} is the remainder, {n%60:02} both. Other
-braces, ${n} too, stay as they are.
+Templates:
+  {n:06} is the flow's number from 1 with at least 6 digits (without :06 as it is), {n%60} the
+  remainder of a division, {n%60:02} both. Other braces, and those after a $, stay as they are.
 
 NDJSON, one object a line:
-  {\"flow\": \"load\", \"command\": \"echo hi\"}
-  {\"flow\": \"etl\", \"jobs\": [{\"name\": \"a\", \"type\": \"noop\"},
-                           {\"name\": \"b\", \"type\": \"command\", \"command\": \"run b\", \"dependsOn\": [\"a\"]}],
-   \"props\": {\"retries\": 3}, \"cron\": \"0 30 2 ? * *\", \"project\": \"night\"}        (on one line)
-  {\"flow\": \"old\", \"delete\": true}
-  A line may name its own project; cron: null removes the schedule, no cron keeps it; a job's other properties go into its
-  own props. Unknown fields are mistakes.
+  {\"flow\": \"load\", \"command\": \"echo hi\", \"cron\": \"0 30 2 ? * *\"}
+  {\"flow\": \"etl\", \"jobs\": [{\"name\": \"a\", \"type\": \"noop\"}], \"props\": {\"retries\": 3}}
+  {\"flow\": \"old\", \"project\": \"night\", \"delete\": true}
+  A job has name and type, and maybe command, props and dependsOn (a list). \"cron\": null removes
+  the schedule, no cron keeps it. Unknown fields are mistakes.
 
 Examples:
   flowlift publish --project night --flows 10000 --wait
   flowlift publish --project 'team_{n%30:02}' --flows 3000 --jobs 4 --shape fan-out
-  flowlift publish --project night --flows 5000 --cron '0 {n%60} * ? * *' --template 'command=sleep {n%5}'
+  flowlift publish --project night --flows 5000 --cron '0 {n%60} * ? * *'
   flowlift publish ./project --project night --wait --timeout 10m
   flowlift publish ./project.zip --project night --into team-a --owner team-a --no-create
   flowlift publish ./project --project night --prune --dry-run
@@ -217,7 +223,8 @@ pub struct DeleteArgs {
 /// `flowlift wait`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit 0: every change is applied, unchanged or superseded by a newer one. Exit 1: some could not be applied. Exit 75: not yet.
+Exit 0: every change is applied, unchanged, or superseded by a newer one. Exit 1: some could not be
+applied. Exit 75: the time is over, the run goes on.
 
 Examples:
   flowlift wait 019e0a5c-7c30-7d10-a3c5-2f6f0c6bfa0d
@@ -233,8 +240,9 @@ pub struct WaitArgs {
 /// `flowlift verify`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A source is compared flow by flow: its name in Azkaban's list, its content in the current zip, its schedule (where --cron or
-a line says one). A run is compared by what its consumers wrote: every flow it applied must be listed, on its schedule.
+A source is compared flow by flow: its name in Azkaban's list, its content in the current zip, its
+schedule where --cron or a line says one. A run is compared by what its consumers wrote: every flow
+that it applied must be listed, on its schedule.
 
 Examples:
   flowlift verify --project night --flows 10000
@@ -262,7 +270,8 @@ pub struct ListArgs {
 /// `flowlift export`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The newest zip is not always the active one: it is compared with the list of flows, and an older one is taken where that fits.
+The newest zip is not always the active one: it is compared with the list of flows, and an older
+one is taken where that fits.
 
 Examples:
   flowlift export night night.zip")]

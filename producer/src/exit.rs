@@ -125,11 +125,13 @@ fn of_azkaban(error: &ClientError) -> Exit {
     }
 }
 
-/// Standard output is gone or full.
-#[must_use]
-pub fn stdout_failed(source: std::io::Error) -> Failure {
-    Failure::Io {
-        path: "standard output".into(),
-        source,
+/// How writing to standard output ended. Somebody who reads no further (`| head`) has seen enough: no failure.
+pub fn printed(written: std::io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::Io {
+            path: "standard output".into(),
+            source,
+        }),
+        _ => Ok(()),
     }
 }

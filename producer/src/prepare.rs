@@ -65,7 +65,7 @@ fn generate(args: &SourceArgs, count: u64) -> Result<Generate, Failure> {
             .map_err(|error| Failure::Usage(format!("{what}: {error}")))
     };
     let project = args.project.as_deref().ok_or_else(no_project)?;
-    let (mut name, mut command) = ("flow_{n:06}", "echo {n}");
+    let (mut name, mut command) = ("flow_{n:06}", "echo {n:06}");
     for given in &args.template {
         match given.split_once('=') {
             Some(("name", text)) => name = text,

@@ -1,11 +1,12 @@
 //! Tells a person or a program how far a command is: a bar on a terminal, a line every few seconds elsewhere, JSON on
 //! request, nothing with `--quiet`. All of it goes to standard error; standard output is for results.
 
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -69,6 +70,15 @@ impl Reporter {
         }
     }
 
+    /// A result on standard output; the bar makes room for it.
+    pub fn result(&self, text: &str) -> io::Result<()> {
+        self.bars.suspend(|| {
+            let mut out = anstream::stdout();
+            writeln!(out, "{text}")?;
+            out.flush()
+        })
+    }
+
     fn line(&self, text: &str) {
         // nothing can be done about a standard error that is gone
         let _ = self.bars.suspend(|| writeln!(anstream::stderr(), "{text}"));
@@ -102,13 +112,16 @@ impl Reporter {
 
 fn style(known: bool) -> ProgressStyle {
     let text = if known {
-        "{prefix:>9} [{bar:30}] {human_pos}/{human_len} {msg} · {per_sec:.0} · {eta} left"
+        "{prefix:>9} [{bar:30}] {human_pos}/{human_len} {msg}· {rate} · {eta} left"
     } else {
-        "{prefix:>9} {spinner} {human_pos} {msg} · {per_sec:.0} · {elapsed}"
+        "{prefix:>9} {spinner} {human_pos} {msg}· {rate} · {elapsed}"
     };
     // the template is a constant: a wrong one falls back to a plain bar
     ProgressStyle::with_template(text)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let _ = write!(out, "{}/s", thousands(state.per_sec() as u64));
+        })
         .progress_chars("=> ")
 }
 
@@ -140,7 +153,9 @@ impl Stage {
             self.bar.set_style(style(true));
             state.total = total;
         }
-        state.began.get_or_insert_with(Instant::now);
+        if state.began.is_none() {
+            (state.began, state.said) = (Some(Instant::now()), Instant::now());
+        }
         state.done = done;
         self.bar.set_position(done);
         let every = match self.reporter.style {
@@ -195,11 +210,11 @@ fn sentence(verb: &str, noun: &str, state: &State) -> String {
         .total
         .map_or_else(String::new, |total| format!(" of {}", thousands(total)));
     let left = left(state).map_or_else(String::new, |left| format!(", about {} left", span(left)));
-    format!(
-        "{verb} {}{of} {noun}, {:.0}/s{left}",
-        thousands(state.done),
-        rate(state)
-    )
+    let done = thousands(state.done);
+    if state.done == 0 {
+        return format!("{verb} {done}{of} {noun}");
+    }
+    format!("{verb} {done}{of} {noun}, {:.0}/s{left}", rate(state))
 }
 
 fn event(verb: &str, state: &State) -> String {

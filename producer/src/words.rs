@@ -23,6 +23,12 @@ pub fn count(n: u64, one: &str) -> String {
     format!("{} {one}{s}", thousands(n))
 }
 
+/// `1 change is`, `10,000 changes are`.
+#[must_use]
+pub fn count_are(n: u64, one: &str) -> String {
+    format!("{} {}", count(n, one), if n == 1 { "is" } else { "are" })
+}
+
 /// `0.4 s`, `12 s`, `3 min 5 s`, `2 h 10 min`.
 #[must_use]
 pub fn span(time: Duration) -> String {

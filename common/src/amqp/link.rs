@@ -122,7 +122,7 @@ impl Link {
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         let connection = Connection::connect_uri(uri, properties)
             .await
-            .map_err(|error| connecting(error, &broker))?;
+            .map_err(|error| connecting(&error, &broker))?;
         Ok(Self { connection, broker })
     }
 
@@ -180,7 +180,7 @@ impl Link {
     }
 }
 
-fn connecting(error: lapin::Error, broker: &str) -> AmqpError {
+fn connecting(error: &lapin::Error, broker: &str) -> AmqpError {
     let broker = broker.to_owned();
     let reason = match error.kind() {
         ErrorKind::ProtocolError(amqp) => amqp.get_message().to_string(),

@@ -173,7 +173,7 @@ impl<F: FnMut(Notice)> Publisher<F> {
             match self.resume().await {
                 Ok(()) => break,
                 Err(error) if error.is_transient() => {
-                    tracing::debug!(%error, attempt, "RabbitMQ is still gone")
+                    tracing::debug!(%error, attempt, "RabbitMQ is still gone");
                 }
                 Err(error) => return Err(error),
             }

@@ -9,7 +9,9 @@ fn lines(text: &str) -> Source {
 }
 
 fn sentences(text: &str) -> String {
-    check(&lines(text), Format::V1, false).unwrap_err().to_string()
+    check(&lines(text), Format::V1, false, |_| {})
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
@@ -91,7 +93,7 @@ fn projects_that_differ_in_case_alone_are_refused() {
 #[test]
 fn good_input_is_counted() {
     let text = "{\"flow\":\"a\",\"command\":\"x\"}\n{\"flow\":\"b\",\"delete\":true}\n{\"project\":\"q\",\"flow\":\"a\",\"command\":\"x\"}\n";
-    let checked = check(&lines(text), Format::V1, true).unwrap();
+    let checked = check(&lines(text), Format::V1, true, |_| {}).unwrap();
     assert_eq!(
         (
             checked.changes(),

@@ -5,7 +5,7 @@ use serde_json::{Map, json};
 
 use super::Context;
 use crate::cli::{Cli, ConfigArgs};
-use crate::exit::{Failure, stdout_failed};
+use crate::exit::{Failure, printed};
 use crate::table::table;
 
 /// Runs it.
@@ -13,7 +13,7 @@ pub(super) fn run(context: &Context, args: &ConfigArgs) -> Result<(), Failure> {
     if let Some(shell) = args.completions {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "flowlift", &mut script);
-        return std::io::Write::write_all(&mut std::io::stdout(), &script).map_err(stdout_failed);
+        return printed(std::io::Write::write_all(&mut std::io::stdout(), &script));
     }
     let settings = &context.settings;
     let json = || {

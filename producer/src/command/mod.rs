@@ -9,14 +9,12 @@ mod topology;
 mod verify;
 mod wait;
 
-use std::io::Write as _;
-
 use flowlift_azkaban::client::{Client, ClientConfig};
 use flowlift_common::config::Settings;
 use flowlift_common::shutdown::Shutdown;
 
 use crate::cli::{Cli, Command, Common, Topology};
-use crate::exit::{Failure, stdout_failed};
+use crate::exit::{Failure, printed};
 use crate::reporter::Reporter;
 
 /// What every command gets.
@@ -65,10 +63,7 @@ impl Context {
         people: impl FnOnce() -> String,
     ) -> Result<(), Failure> {
         let text = if self.json { json().to_string() } else { people() };
-        let mut out = anstream::stdout();
-        writeln!(out, "{}", text.trim_end())
-            .and_then(|()| out.flush())
-            .map_err(stdout_failed)
+        printed(self.reporter.result(text.trim_end()))
     }
 }
 

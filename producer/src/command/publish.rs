@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowlift_azkaban::{FlowName, ProjectName};
+use flowlift_azkaban::{FlowName, Format, ProjectName};
 use flowlift_common::envelope::Rules;
 use flowlift_common::{Act, Pattern, RunId};
 use serde_json::json;
@@ -16,8 +16,8 @@ use crate::exit::Failure;
 use crate::prepare;
 use crate::publish::{Feed, Job, Published, publish};
 use crate::source::{Item, Place, Source};
-use crate::wait::{Wanted, wait};
-use crate::words::{count, some, span};
+use crate::wait::{Summary, Wanted, wait};
+use crate::words::{count, count_are, some, span};
 
 /// Runs it.
 pub(super) async fn run(context: &Context, args: &PublishArgs) -> Result<(), Failure> {
@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context, args: &PublishArgs) -> Result<(), Fai
         return stream(context, args).await;
     }
     let source = prepare::source(&args.source)?;
-    let checked = check(&source, args.source.format, args.prune)?;
+    let checked = looked_at(context, &source, args.source.format, args.prune)?;
     if checked.changes() == 0 {
         return Err(Failure::BadInput(Findings::one(
             flowlift_azkaban::rules::Finding {
@@ -59,6 +59,23 @@ pub(super) async fn run(context: &Context, args: &PublishArgs) -> Result<(), Fai
         ..job(args, source.describe())
     };
     send(context, &job, Feed::of(Arc::new(source), tail), wanted(args)).await
+}
+
+/// Checks a source, with progress: a million flows take a while.
+pub(super) fn looked_at(
+    context: &Context,
+    source: &Source,
+    format: Format,
+    keep_names: bool,
+) -> Result<Checked, Failure> {
+    let total = match source {
+        Source::Generated(generate) => Some(generate.count),
+        _ => None,
+    };
+    let stage = context.reporter.stage("checked", "changes", total);
+    let checked = check(source, format, keep_names, |n| stage.set(n, total));
+    stage.finish();
+    checked
 }
 
 async fn stream(context: &Context, args: &PublishArgs) -> Result<(), Failure> {
@@ -118,15 +135,17 @@ pub(super) async fn send(
         }
     };
     let published = publish(&context.settings, job, feed, reporter, &shutdown, opened).await?;
-    let (run, queued) = (published.run, count(published.changes(), "change"));
+    let run = published.run;
     if published.partial {
         print_json(context, &published, None)?;
         return Err(Failure::Interrupted(format!(
-            "interrupted: {queued} are queued as run {run} and will be applied, the rest is not sent"
+            "interrupted: {} queued as run {run} and will be applied, the rest is not sent",
+            count_are(published.changes(), "change")
         )));
     }
     reporter.say(&format!(
-        "queued {queued} for {} in {}, {}",
+        "queued {} for {} in {}, {}",
+        count(published.changes(), "change"),
         projects(&published),
         count(published.messages, "message"),
         span(published.took)
@@ -135,19 +154,15 @@ pub(super) async fn send(
         Some(timeout) => Some(wait(&context.settings, Wanted { run, timeout }, reporter, &shutdown).await?),
         None => None,
     };
-    print_json(
-        context,
-        &published,
-        summary.as_ref().map(crate::wait::Summary::to_json),
-    )?;
+    print_json(context, &published, summary.as_ref())?;
     let mut good = true;
     if let Some(summary) = &summary {
         good = summary.is_good();
         summary.lines().iter().for_each(|line| {
             if good {
-                reporter.say(line)
+                reporter.say(line);
             } else {
-                reporter.warn(line)
+                reporter.warn(line);
             }
         });
     }
@@ -160,17 +175,13 @@ pub(super) async fn send(
     if good { Ok(()) } else { Err(Failure::No) }
 }
 
-fn print_json(
-    context: &Context,
-    published: &Published,
-    summary: Option<serde_json::Value>,
-) -> Result<(), Failure> {
+fn print_json(context: &Context, published: &Published, summary: Option<&Summary>) -> Result<(), Failure> {
     if !context.json {
         return Ok(());
     }
     let json = json!({"run": published.run, "changes": published.changes(), "messages": published.messages,
         "projects": published.projects, "partial": published.partial, "left_out": published.left_out,
-        "seconds": (published.took.as_secs_f64() * 1000.0).round() / 1000.0, "outcome": summary});
+        "seconds": (published.took.as_secs_f64() * 1000.0).round() / 1000.0, "outcome": summary.map(Summary::to_json)});
     context.print(|| json, String::new)
 }
 

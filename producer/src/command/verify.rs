@@ -12,7 +12,7 @@ use flowlift_common::topology::Retention;
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::check::check;
+use super::publish::looked_at;
 use crate::cli::VerifyArgs;
 use crate::exit::Failure;
 use crate::prepare;
@@ -37,7 +37,7 @@ pub(super) async fn run(context: &Context, args: &VerifyArgs) -> Result<(), Fail
         return of_run(context, &client, run, &touched).await;
     }
     let source = prepare::source(&args.source)?;
-    let checked = check(&source, args.source.format, false)?;
+    let checked = looked_at(context, &source, args.source.format, false)?;
     of_source(context, &client, &source, &checked.projects).await
 }
 
@@ -68,11 +68,14 @@ async fn of_source(
         stage.add(1);
     }
     stage.finish();
-    let what = format!(
-        "{} of {}",
-        count(wanted.values().sum(), "change"),
-        source.describe()
-    );
+    let what = match source {
+        Source::Generated(_) => source.describe(),
+        _ => format!(
+            "{} ({})",
+            source.describe(),
+            count(wanted.values().sum(), "change")
+        ),
+    };
     tell(context, &what, projects.len(), &found)
 }
 

@@ -22,7 +22,7 @@ use crate::check::{Findings, alone};
 use crate::exit::Failure;
 use crate::reporter::{Reporter, Stage};
 use crate::source::Item;
-use crate::words::count;
+use crate::words::count_are;
 use outbox::{Frame, Outbox, Ready, untag};
 
 pub use feed::Feed;
@@ -152,7 +152,7 @@ pub async fn publish(
         }
     };
     let closed = close(publisher, &published, sending.open.rank).await;
-    let queued = count(published.changes(), "change");
+    let queued = count_are(published.changes(), "change");
     match (failure, closed) {
         (Some(failure), closed) => {
             let state = if closed.is_ok() {
@@ -160,11 +160,11 @@ pub async fn publish(
             } else {
                 "left open"
             };
-            reporter.warn(&format!("{queued} are queued as run {run}, which is {state}"));
+            reporter.warn(&format!("{queued} queued as run {run}, which is {state}"));
             Err(failure)
         }
         (None, Err(error)) if partial => Err(Failure::Interrupted(format!(
-            "interrupted: {queued} are queued as run {run}, which could not be closed ({error})"
+            "interrupted: {queued} queued as run {run}, which could not be closed ({error})"
         ))),
         (None, Err(error)) => Err(error.into()),
         (None, Ok(())) => Ok(published),

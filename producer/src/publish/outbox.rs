@@ -103,7 +103,10 @@ impl Outbox {
             return self.flush(project, now_ms);
         }
         if self.bytes > WAITING_MAX {
-            return self.flush_all(now_ms);
+            let fullest = self.waiting.iter().max_by_key(|(_, group)| group.bytes);
+            if let Some(project) = fullest.map(|(project, _)| project.clone()) {
+                return self.flush(&project, now_ms);
+            }
         }
         Ok(Vec::new())
     }

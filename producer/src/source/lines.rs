@@ -167,7 +167,7 @@ impl Parser {
         if bytes.trim_ascii().is_empty() {
             return None;
         }
-        Some(self.parse(bytes))
+        Some(self.parse(bytes.trim_ascii_end()))
     }
 
     fn finding(&self, field: Option<&str>, message: String) -> Finding {
@@ -180,11 +180,17 @@ impl Parser {
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Item, Finding> {
+        // serde would take a list for an object with nameless fields
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            let message = r#"expected a JSON object such as {"flow": "x", "command": "echo hi"}"#;
+            return Err(self.finding(None, message.into()));
+        }
         let line: Line = serde_json::from_slice(bytes).map_err(|error| {
             let text = error.to_string();
             let reason = text
                 .rsplit_once(" at line ")
                 .map_or(text.as_str(), |(reason, _)| reason);
+            let reason = reason.replace("EOF while parsing", "the line ends inside");
             let column = error.column();
             self.finding(None, format!("{reason} (column {column})"))
         })?;
@@ -359,7 +365,7 @@ mod tests {
             ),
             (
                 r#"{"flow":"x""#,
-                "f.ndjson:1: EOF while parsing an object (column 11)",
+                "f.ndjson:1: the line ends inside an object (column 11)",
             ),
             (
                 r#"{"flow":"x"}"#,

@@ -15,6 +15,8 @@ use crate::exit::Failure;
 pub use generate::Generate;
 pub use lines::Lines;
 
+use crate::words::count;
+
 /// One change before it has its place in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
@@ -86,10 +88,10 @@ impl Source {
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
-            Self::Generated(generate) => format!("{} generated flows", generate.count),
+            Self::Generated(generate) => count(generate.count, "generated flow"),
             Self::Files(files) => files.name.clone(),
             Self::Lines(lines) => lines.name.clone(),
-            Self::Acts(items) => format!("{} deletions", items.len()),
+            Self::Acts(items) => count(items.len() as u64, "deletion"),
         }
     }
 }

@@ -14,7 +14,7 @@ use flowlift_common::topology::Retention;
 
 use crate::exit::Failure;
 use crate::reporter::{Reporter, Stage};
-use crate::words::{count, span};
+use crate::words::{count, count_are, span, thousands};
 use follow::{Follow, Heard};
 pub use summary::{Summary, table};
 
@@ -144,7 +144,7 @@ impl Waiting<'_> {
             self.told_nobody = false;
             self.stage.note(match self.state.uploads() {
                 0 => String::new(),
-                uploads => format!("· {}", count(uploads as u64, "upload")),
+                uploads => format!("· {} ", count(uploads as u64, "upload")),
             });
         }
     }
@@ -193,10 +193,10 @@ impl Waiting<'_> {
     fn so_far(&self) -> String {
         let done = self.state.done();
         match self.state.total() {
-            Some(total) => format!("{done} of {} are settled", count(total, "change")),
+            Some(total) => format!("{} of {} settled", thousands(done), count_are(total, "change")),
             None => format!(
-                "{} are settled and the run is not closed yet",
-                count(done, "change")
+                "{} settled and the run is not closed yet",
+                count_are(done, "change")
             ),
         }
     }

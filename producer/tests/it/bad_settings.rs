@@ -1,0 +1,187 @@
+//! Settings, brokers and Azkabans that cannot be used: one sentence, the right exit code, no secret.
+
+use crate::person::Person;
+
+#[test]
+fn a_mistake_in_a_settings_file_is_told_with_its_line() {
+    let person = Person::new();
+    person.has(
+        "flowlift.toml",
+        "azkaban_url = \"http://a\"\namqp = \"amqp://me:s3cret@x\"\n",
+    );
+    person.is_refused(
+        "publish --project p --flows 1",
+        78,
+        "flowlift.toml:2: unknown field `amqp`, expected one of `amqp_url`, `azkaban_url`, `user`, `password_file`, `shards`, `target`",
+    );
+    person.is_refused(
+        "config --config gone.toml",
+        78,
+        "settings file gone.toml cannot be read: No such file or directory (os error 2)",
+    );
+}
+
+#[test]
+fn a_target_that_is_not_there_is_told_with_those_that_are() {
+    let person = Person::new();
+    person.has(
+        "flowlift.toml",
+        "[target.night]\namqp_url = \"amqp://a\"\n[target.day]\nprotected = true\n",
+    );
+    person.is_refused(
+        "config --target nihgt",
+        78,
+        "there is no target \"nihgt\": flowlift.toml has day, night",
+    );
+    person.is_refused(
+        "publish --project p --flows 1 --target day",
+        64,
+        "Target day is marked as protected: publish there? Without a terminal this needs --yes",
+    );
+}
+
+#[test]
+fn an_address_that_is_none_is_told_without_its_password() {
+    let person = Person::new();
+    person.is_refused(
+        "list --azkaban-url azkaban:8081",
+        78,
+        "azkaban_url from --azkaban-url is \"azkaban:8081\", expected http(s)://host:port[/path]: it does not begin with http:// or https://",
+    );
+    let said = person.calls(&[
+        "publish",
+        "--project",
+        "p",
+        "--flows",
+        "1",
+        "--amqp-url",
+        "amqp//me:s3cret@x",
+    ]);
+    assert_eq!(said.code, 78);
+    assert!(
+        said.err
+            .starts_with("amqp_url from --amqp-url is \"…@x\", expected amqp://"),
+        "{}",
+        said.err
+    );
+    assert!(!said.err.contains("s3cret"));
+}
+
+#[test]
+fn a_broker_that_is_not_there_is_unreachable() {
+    let person = Person::new();
+    let broker = free_port();
+    let sentence =
+        format!("RabbitMQ at 127.0.0.1:{broker}/ cannot be reached: Connection refused (os error 111)");
+    for command in [
+        "publish --project p --flows 1",
+        "wait 019e0a5c-7c30-7d10-a3c5-2f6f0c6bfa0d",
+        "topology show",
+    ] {
+        person.is_refused(
+            &format!("{command} --amqp-url amqp://127.0.0.1:{broker}/%2f"),
+            69,
+            &sentence,
+        );
+    }
+}
+
+#[test]
+fn an_azkaban_that_is_not_there_is_unreachable_and_without_a_password_it_is_not_even_asked() {
+    let azkaban = free_port();
+    let call = format!("list --azkaban-url http://127.0.0.1:{azkaban}");
+    Person::new().is_refused(
+        &call,
+        78,
+        "no password for Azkaban is set: set FLOWLIFT_AZKABAN_PASSWORD, or --azkaban-password-file, or password_file in the settings file",
+    );
+    Person::new().with("FLOWLIFT_AZKABAN_PASSWORD", "x").is_refused(
+        &call,
+        69,
+        &format!("cannot reach Azkaban at http://127.0.0.1:{azkaban}: Connection refused (os error 111)"),
+    );
+    Person::new().is_refused(
+        &format!("{call} --azkaban-password-file gone"),
+        78,
+        "password file gone cannot be read: No such file or directory (os error 2)",
+    );
+}
+
+#[test]
+fn an_old_broker_is_refused() {
+    let broker = Greeter::start("3.10.8");
+    Person::new().is_refused(
+        &format!("publish --project p --flows 1 --amqp-url amqp://127.0.0.1:{}/%2f", broker.port),
+        78,
+        &format!(
+            "RabbitMQ at 127.0.0.1:{}/ is version 3.10.8, 4.0 or newer is needed: older ones ignore consumer priorities",
+            broker.port
+        ),
+    );
+}
+
+#[test]
+fn config_shows_where_each_setting_came_from_and_no_secret() {
+    let person = Person::new()
+        .with("FLOWLIFT_AZKABAN_PASSWORD", "s3cret")
+        .with("FLOWLIFT_SHARDS", "8");
+    person.has(
+        "flowlift.toml",
+        "[target.night]\namqp_url = \"amqp://me:s3cret@rabbit:5672/%2f\"\nprotected = true\n",
+    );
+    let said = person.calls(&["config", "--target", "night"]);
+    assert_eq!(
+        said.out,
+        "setting      value                          from
+amqp_url     amqp://me:***@rabbit:5672/%2f  flowlift.toml [target.night]
+azkaban_url  http://127.0.0.1:8081          default
+user         azkaban                        default
+password     ***                            environment FLOWLIFT_AZKABAN_PASSWORD
+shards       8                              environment FLOWLIFT_SHARDS
+
+target night, protected\n"
+    );
+    let json = person.calls(&["config", "--json"]).out;
+    assert!(
+        json.starts_with("{\"protected\":false") && !json.contains("s3cret"),
+        "{json}"
+    );
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// Greets as a RabbitMQ of some version, and says no more.
+struct Greeter {
+    port: u16,
+}
+
+impl Greeter {
+    fn start(version: &'static str) -> Self {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut header = [0; 8];
+            stream.read_exact(&mut header).unwrap();
+            let mut table = b"\x07versionS".to_vec();
+            table.extend((version.len() as u32).to_be_bytes());
+            table.extend(version.as_bytes());
+            let mut method = b"\x00\x0a\x00\x0a\x00\x09".to_vec();
+            method.extend((table.len() as u32).to_be_bytes());
+            method.extend(table);
+            let mut frame = b"\x01\x00\x00".to_vec();
+            frame.extend((method.len() as u32).to_be_bytes());
+            frame.extend(method);
+            frame.push(0xce);
+            stream.write_all(&frame).unwrap();
+        });
+        Self { port }
+    }
+}
