@@ -1,7 +1,7 @@
 # One command each; `make help` tells which. What they do stands in dev/ and can be called without make.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test check fmt lint doc bench scale netns test-folders contract
+.PHONY: help demo up down test check fmt lint doc bench scale netns test-folders memory contract
 
 help: ## says what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,7 @@ down: ## stops what `make up` started
 
 test: ## all tests, on a private RabbitMQ
 	dev/broker run -- cargo test --workspace
+	dev/broker-check
 	dev/selftest
 
 check: fmt lint ## formatting, lints, and the tests that need no RabbitMQ
@@ -41,7 +42,11 @@ netns: ## two consumers on two network namespaces share the work of a third
 	@dev/netns
 
 test-folders: ## FOLDERS=DIR: project folders of other people, brought up by flowlift and by hand, must list the same flows
-	@dev/folders
+	@[[ -d "$$FOLDERS" ]] || { echo 'say where the project folders are: FOLDERS=DIR make test-folders' >&2; exit 64; }
+	FOLDERS=$$(realpath "$$FOLDERS") dev/broker run -- cargo test -p flowlift --test folders -- --nocapture
+
+memory: ## peak memory of producer and consumer with a million flows queued
+	@dev/memory
 
 contract: ## what the stand-in answers, asked of a real Azkaban: AZKABAN_URL=... (else of the stand-in)
 	cargo test -p azkaban-standin --test it contract
