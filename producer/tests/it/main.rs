@@ -1,7 +1,14 @@
 //! The program as people call it: the real binary, its words and its exit codes.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails there, and says when it is skipped"
+)]
+
 mod bad_input;
 mod bad_settings;
 mod person;
 mod publish;
+mod readback;
 mod stdout;
