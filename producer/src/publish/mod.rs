@@ -89,7 +89,7 @@ pub async fn publish(
     shutdown: &Shutdown,
     opened: impl FnOnce(RunId) -> Result<(), Failure>,
 ) -> Result<Published, Failure> {
-    let give_up = patience(shutdown);
+    let give_up = patience(shutdown, reporter);
     let stage = reporter.stage("queued", "changes", job.total);
     let tally = Arc::new(Mutex::new(Tally::default()));
     let notice = listener(reporter.clone(), stage.clone(), Arc::clone(&tally));
@@ -164,7 +164,11 @@ pub async fn publish(
             Err(failure)
         }
         (None, Err(error)) if partial => Err(Failure::Interrupted(format!(
-            "interrupted: {queued} queued as run {run}, which could not be closed ({error})"
+            "interrupted: {queued} queued as run {run}, which could not be closed: {}",
+            match error {
+                AmqpError::Lost(_) => "RabbitMQ is gone".to_owned(),
+                other => other.to_string(),
+            }
         ))),
         (None, Err(error)) => Err(error.into()),
         (None, Ok(())) => Ok(published),
@@ -344,6 +348,7 @@ impl Tally {
 }
 
 fn listener(reporter: Reporter, stage: Stage, tally: Arc<Mutex<Tally>>) -> impl FnMut(Notice) {
+    let mut gone = false;
     move |notice| match notice {
         Notice::Confirmed(tag) => {
             let (place, changes) = untag(tag);
@@ -358,9 +363,15 @@ fn listener(reporter: Reporter, stage: Stage, tally: Arc<Mutex<Tally>>) -> impl 
         }
         Notice::Lost(reason) => {
             tracing::debug!(reason, "connection lost");
-            reporter.warn("the connection to RabbitMQ is lost; waiting for it, what is queued stays queued");
+            if !std::mem::replace(&mut gone, true) {
+                reporter
+                    .warn("the connection to RabbitMQ is lost; waiting for it, what is queued stays queued");
+            }
         }
-        Notice::Back => reporter.warn("RabbitMQ is back, publishing goes on"),
+        Notice::Back => {
+            gone = false;
+            reporter.warn("RabbitMQ is back, publishing goes on");
+        }
         Notice::Blocked => {
             reporter.warn("RabbitMQ has confirmed nothing for 10 s (a memory or disk alarm?); waiting");
         }
@@ -368,13 +379,21 @@ fn listener(reporter: Reporter, stage: Stage, tally: Arc<Mutex<Tally>>) -> impl 
 }
 
 /// A token that ends waiting for the broker: some time after the first signal, at once with the second.
-fn patience(shutdown: &Shutdown) -> CancellationToken {
+fn patience(shutdown: &Shutdown, reporter: &Reporter) -> CancellationToken {
     let give_up = CancellationToken::new();
-    let (token, shutdown) = (give_up.clone(), shutdown.clone());
+    let (token, shutdown, reporter) = (give_up.clone(), shutdown.clone(), reporter.clone());
     tokio::spawn(async move {
         shutdown.stop.cancelled().await;
+        let last_confirms = async {
+            tokio::time::sleep(SAID_AFTER).await;
+            let seconds = LAST_CONFIRMS.as_secs();
+            reporter.say(&format!(
+                "waiting up to {seconds} s for RabbitMQ's last confirms; interrupt again to leave now"
+            ));
+            tokio::time::sleep(LAST_CONFIRMS - SAID_AFTER).await;
+        };
         tokio::select! {
-            () = tokio::time::sleep(LAST_CONFIRMS) => {}
+            () = last_confirms => {}
             () = shutdown.now.cancelled() => {}
         }
         token.cancel();
