@@ -149,5 +149,8 @@ median() { printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"; }
 
 seconds() { printf '%d.%02d' "$(($1 / 1000))" "$(($1 % 1000 / 10))"; }
 
-# ratio A B: A/B with two decimals; a whole number counts as it is.
+# mean A B: A/B with one decimal, none where it is a whole number.
+mean() { awk -v a="$1" -v b="$2" 'BEGIN { if (b == 0) print "-"; else printf a % b ? "%.1f" : "%d", a / b }'; }
+
+# ratio A B: A/B with two decimals.
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (b == 0) print "-"; else printf "%.2f", a / b }'; }
