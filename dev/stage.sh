@@ -27,7 +27,15 @@ build() {
     done
 }
 
-flowlift() { "$FLOWLIFT_BIN/flowlift" "$@"; }
+# In the background and waited for: while a command runs in the foreground, bash would look at no signal.
+flowlift() {
+    local code=0
+    setpriv --pdeathsig TERM "$FLOWLIFT_BIN/flowlift" "$@" <&0 &
+    PIDS[flowlift]=$!
+    wait "$!" || code=$?
+    unset 'PIDS[flowlift]'
+    return "$code"
+}
 
 # stage_begin: a folder for logs and files, and the promise to clean up.
 stage_begin() {
