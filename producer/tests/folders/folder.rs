@@ -12,7 +12,7 @@ use zip::write::SimpleFileOptions;
 pub(crate) fn projects(root: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(root).unwrap_or_else(|error| panic!("{}: {error}", root.display()));
     let mut folders: Vec<PathBuf> = entries
-        .map(|entry| entry.unwrap().path())
+        .map(|entry| entry.expect("an entry of the folder").path())
         .filter(|path| path.is_dir() && is_project(path))
         .collect();
     folders.sort();
@@ -30,12 +30,12 @@ fn is_project(folder: &Path) -> bool {
 /// All files below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("the folder can be read") {
+        let path = entry.expect("an entry of the folder").path();
         if path.is_dir() {
-            found.extend(files(&path))
+            found.extend(files(&path));
         } else {
-            found.push(path)
+            found.push(path);
         }
     }
     found.sort();
@@ -59,11 +59,13 @@ pub(crate) fn zipped(folder: &Path) -> Vec<u8> {
     for path in files(folder) {
         let name = path
             .strip_prefix(folder)
-            .unwrap()
+            .expect("a path inside the folder")
             .to_str()
             .expect("names are UTF-8");
-        zip.start_file(name, SimpleFileOptions::default()).unwrap();
-        zip.write_all(&fs::read(&path).unwrap()).unwrap();
+        zip.start_file(name, SimpleFileOptions::default())
+            .expect("memory takes it");
+        let content = fs::read(&path).expect("the file can be read");
+        zip.write_all(&content).expect("memory takes it");
     }
-    zip.finish().unwrap().into_inner()
+    zip.finish().expect("memory takes it").into_inner()
 }

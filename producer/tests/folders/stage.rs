@@ -52,7 +52,7 @@ impl Stage {
             client,
             url,
             vhost,
-            scratch: tempfile::tempdir().unwrap(),
+            scratch: tempfile::tempdir().expect("a temporary folder"),
             _consumer: consumer,
             _standin: standin,
         };
@@ -70,7 +70,7 @@ impl Stage {
 
     /// A project nobody else uses.
     pub(crate) fn project(&self, number: usize, way: &str) -> ProjectName {
-        ProjectName::new(format!("{PREFIX}{number}_{way}")).unwrap()
+        ProjectName::new(format!("{PREFIX}{number}_{way}")).expect("a good name")
     }
 
     /// A place for a file.
@@ -110,7 +110,7 @@ impl Stage {
             if project.name.starts_with(PREFIX) {
                 match self
                     .client
-                    .delete_project(&ProjectName::new(project.name).unwrap())
+                    .delete_project(&ProjectName::new(project.name).expect("a good name"))
                     .await
                 {
                     Ok(()) | Err(ClientError::ProjectMissing { .. }) => {}

@@ -48,7 +48,7 @@ type Content = BTreeMap<String, (FlowGraph, Vec<JobInfo>)>;
 pub(crate) async fn judge(stage: &Stage, number: usize, path: &Path) -> Verdict {
     let zip = folder::zipped(path);
     let file = stage.file(&format!("{number}.zip"));
-    fs::write(&file, &zip).unwrap();
+    fs::write(&file, &zip).expect("the zip can be written");
     let by_hand = upload(stage, &stage.project(number, "hand"), zip).await;
     let from_folder = publish(stage, path, &stage.project(number, "folder")).await;
     let from_zip = publish(stage, &file, &stage.project(number, "zip")).await;
