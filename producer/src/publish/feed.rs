@@ -7,7 +7,8 @@ use flowlift_azkaban::rules::Finding;
 use tokio::sync::mpsc;
 
 use super::outbox::weight;
-use crate::source::lines::{LINE_MAX, Parser};
+use crate::source::line::Parser;
+use crate::source::lines::LINE_MAX;
 use crate::source::{Item, Source};
 
 /// Changes handed over together.

@@ -2,12 +2,13 @@
 
 mod feed;
 pub mod outbox;
+mod sending;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use flowlift_azkaban::rules::Finding;
 use flowlift_azkaban::{Format, ProjectName};
 use flowlift_common::amqp::{AmqpError, Link, Needs, Notice, OpenRun, Publisher, Sender, agree, declare};
 use flowlift_common::config::Settings;
@@ -18,21 +19,18 @@ use flowlift_common::shutdown::Shutdown;
 use flowlift_common::topology::{RUNS, Retention};
 use tokio_util::sync::CancellationToken;
 
-use crate::check::{Findings, alone};
+use crate::check::Findings;
 use crate::exit::Failure;
-use crate::reporter::{Reporter, Stage};
-use crate::source::Item;
+use crate::reporter::Reporter;
 use crate::words::count_are;
-use outbox::{Frame, Outbox, Ready, untag};
+use outbox::{Frame, Outbox};
+use sending::{End, Sending};
+use tally::{Tally, listener};
 
 pub use feed::Feed;
 
-/// A long run draws a new rank this often, so that overlapping runs are ordered to 10 s.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// After the first signal, how long is waited for confirms of what was sent.
 const LAST_CONFIRMS: Duration = Duration::from_secs(10);
-/// An endless input that pauses: how long a change waits for others.
-const LINGER: Duration = Duration::from_millis(200);
 /// Setting up that takes longer than this is said.
 const SAID_AFTER: Duration = Duration::from_secs(1);
 
@@ -186,128 +184,6 @@ async fn set_up(link: &Link, shards: u16, reporter: &Reporter) -> Result<(), Amq
     declared.await
 }
 
-enum End {
-    Complete,
-    Interrupted,
-}
-
-struct Sending<'a, F: FnMut(Notice)> {
-    publisher: Publisher<F>,
-    open: OpenRun,
-    outbox: Outbox,
-    renewed: Instant,
-    left_out: Findings,
-    job: &'a Job,
-    reporter: &'a Reporter,
-}
-
-impl<F: FnMut(Notice)> Sending<'_, F> {
-    async fn all(&mut self, mut feed: Feed, shutdown: &Shutdown) -> Result<End, Failure> {
-        loop {
-            let next = tokio::select! {
-                biased;
-                () = shutdown.stop.cancelled() => return self.interrupted().await,
-                next = feed.next() => next,
-                () = tokio::time::sleep(LINGER) => {
-                    let ready = self.outbox.flush_all(now_ms()).map_err(|error| Failure::Bug(error.to_string()))?;
-                    self.send(ready, shutdown).await?;
-                    continue;
-                }
-            };
-            let Some(items) = next else { break };
-            for item in items {
-                if shutdown.stop.is_cancelled() {
-                    return self.interrupted().await;
-                }
-                self.one(item, shutdown).await?;
-            }
-        }
-        let ready = self
-            .outbox
-            .flush_all(now_ms())
-            .map_err(|error| Failure::Bug(error.to_string()))?;
-        self.send(ready, shutdown).await?;
-        self.publisher.flush().await?;
-        Ok(End::Complete)
-    }
-
-    /// What is not sent yet stays here; what was sent is confirmed if the broker answers in time.
-    async fn interrupted(&mut self) -> Result<End, Failure> {
-        match self.publisher.flush().await {
-            Ok(()) | Err(AmqpError::Lost(_)) => Ok(End::Interrupted),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn one(&mut self, item: Result<Item, Finding>, shutdown: &Shutdown) -> Result<(), Failure> {
-        let item = match item {
-            Ok(item) if self.job.unchecked => {
-                let findings = alone(&item, self.job.format);
-                if !findings.is_empty() {
-                    findings.into_iter().for_each(|finding| self.leave_out(finding));
-                    return Ok(());
-                }
-                item
-            }
-            Ok(item) => item,
-            Err(finding) if self.job.unchecked => {
-                self.leave_out(finding);
-                return Ok(());
-            }
-            // it was good when it was checked
-            Err(finding) => {
-                let message = format!("the input changed while it was read: {}", finding.message);
-                return Err(Failure::BadInput(Findings::one(Finding { message, ..finding })));
-            }
-        };
-        let packed = self.outbox.put(&item.project, item.act, now_ms());
-        let ready = packed.map_err(|error| {
-            Failure::BadInput(Findings::one(Finding {
-                path: item.place.path,
-                line: item.place.line,
-                field: Some("size".into()),
-                message: error.to_string(),
-            }))
-        })?;
-        self.send(ready, shutdown).await
-    }
-
-    fn leave_out(&mut self, finding: Finding) {
-        self.reporter.warn(&finding.to_string());
-        self.left_out.add(finding);
-    }
-
-    async fn send(&mut self, ready: Vec<Ready>, shutdown: &Shutdown) -> Result<(), Failure> {
-        for one in ready {
-            match self.publisher.send(one.message).await {
-                Err(AmqpError::Lost(_)) if shutdown.stop.is_cancelled() => return Ok(()),
-                sent => sent?,
-            }
-        }
-        if self.renewed.elapsed() >= RENEW_EVERY {
-            let mut open = self.open;
-            // a renewal that is cut off by a lost connection is drawn again: ranks only have to rise
-            let renewed = self
-                .publisher
-                .with_link(async |link| {
-                    let mut fresh = open;
-                    fresh.renew(link, now_ms()).await?;
-                    Ok(fresh)
-                })
-                .await;
-            match renewed {
-                Ok(fresh) => open = fresh,
-                Err(AmqpError::Lost(_)) if shutdown.stop.is_cancelled() => return Ok(()),
-                Err(error) => return Err(error.into()),
-            }
-            self.open = open;
-            self.outbox.frame.rank = open.rank;
-            self.renewed = Instant::now();
-        }
-        Ok(())
-    }
-}
-
 async fn close<F: FnMut(Notice)>(
     mut publisher: Publisher<F>,
     published: &Published,
@@ -325,57 +201,6 @@ async fn close<F: FnMut(Notice)>(
         .await?;
     publisher.close().await;
     Ok(())
-}
-
-/// Counts of confirmed changes, by the project's place in tags.
-#[derive(Debug, Default)]
-struct Tally {
-    changes: Vec<u64>,
-    messages: u64,
-}
-
-impl Tally {
-    fn by_project(&self, outbox: &Outbox) -> BTreeMap<ProjectName, u64> {
-        let counts = self.changes.iter().copied().chain(std::iter::repeat(0));
-        outbox
-            .projects()
-            .iter()
-            .cloned()
-            .zip(counts)
-            .filter(|(_, count)| *count > 0)
-            .collect()
-    }
-}
-
-fn listener(reporter: Reporter, stage: Stage, tally: Arc<Mutex<Tally>>) -> impl FnMut(Notice) {
-    let mut gone = false;
-    move |notice| match notice {
-        Notice::Confirmed(tag) => {
-            let (place, changes) = untag(tag);
-            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-            if tally.changes.len() <= place {
-                tally.changes.resize(place + 1, 0);
-            }
-            tally.changes[place] += changes;
-            tally.messages += 1;
-            drop(tally);
-            stage.add(changes);
-        }
-        Notice::Lost(reason) => {
-            tracing::debug!(reason, "connection lost");
-            if !std::mem::replace(&mut gone, true) {
-                reporter
-                    .warn("the connection to RabbitMQ is lost; waiting for it, what is queued stays queued");
-            }
-        }
-        Notice::Back => {
-            gone = false;
-            reporter.warn("RabbitMQ is back, publishing goes on");
-        }
-        Notice::Blocked => {
-            reporter.warn("RabbitMQ has confirmed nothing for 10 s (a memory or disk alarm?); waiting");
-        }
-    }
 }
 
 /// A token that ends waiting for the broker: some time after the first signal, at once with the second.

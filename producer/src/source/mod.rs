@@ -2,6 +2,7 @@
 
 pub mod folder;
 pub mod generate;
+pub mod line;
 pub mod lines;
 pub mod zipfile;
 

@@ -49,7 +49,7 @@ pub async fn wait(
         moved: Instant::now(),
         looked: Instant::now(),
         told_nobody: false,
-        stage: reporter.stage("applied", "changes", None),
+        stage: reporter.stage("settled", "changes", None),
         wanted,
         reporter,
     };

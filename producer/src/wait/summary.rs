@@ -102,7 +102,7 @@ impl Summary {
         }
         if !self.created.is_empty() {
             let s = if self.created.len() == 1 { "" } else { "s" };
-            lines.push(format!("made the missing project{s} {}", some(&self.created, 10)));
+            lines.push(format!("made the missing project{s} {}", some(&self.created, 5)));
         }
         if !self.dead.is_empty() {
             lines.push(format!(

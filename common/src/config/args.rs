@@ -1,0 +1,73 @@
+//! The settings as flags and variables.
+
+use std::path::PathBuf;
+
+/// The settings as flags; all may be left out.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Settings")]
+pub struct SettingsArgs {
+    /// RabbitMQ (4.0 or newer): amqp://user:password@host:port/vhost [default: amqp://127.0.0.1:5672/%2f]
+    #[arg(
+        long,
+        env = "FLOWLIFT_AMQP_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        global = true
+    )]
+    pub amqp_url: Option<String>,
+    /// Azkaban: http(s)://host:port[/path] [default: http://127.0.0.1:8081]
+    #[arg(
+        long,
+        env = "FLOWLIFT_AZKABAN_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        global = true
+    )]
+    pub azkaban_url: Option<String>,
+    /// User in Azkaban [default: azkaban]
+    #[arg(
+        long,
+        env = "FLOWLIFT_AZKABAN_USER",
+        hide_env_values = true,
+        value_name = "NAME",
+        global = true
+    )]
+    pub azkaban_user: Option<String>,
+    /// File whose first line is the password in Azkaban; or set FLOWLIFT_AZKABAN_PASSWORD
+    #[arg(
+        long,
+        env = "FLOWLIFT_AZKABAN_PASSWORD_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        global = true
+    )]
+    pub azkaban_password_file: Option<PathBuf>,
+    /// Number of shards, the same for all programs of a vhost [default: 256]
+    #[arg(
+        long,
+        env = "FLOWLIFT_SHARDS",
+        hide_env_values = true,
+        value_name = "N",
+        global = true,
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
+    pub shards: Option<u16>,
+    /// Use [target.NAME] of the settings file
+    #[arg(
+        long,
+        env = "FLOWLIFT_TARGET",
+        hide_env_values = true,
+        value_name = "NAME",
+        global = true
+    )]
+    pub target: Option<String>,
+    /// Settings file [default: the first of ./flowlift.toml, ~/.config/flowlift/config.toml, /etc/flowlift/flowlift.toml]
+    #[arg(
+        long,
+        env = "FLOWLIFT_CONFIG",
+        hide_env_values = true,
+        value_name = "FILE",
+        global = true
+    )]
+    pub config: Option<PathBuf>,
+}
