@@ -29,8 +29,8 @@ fmt: ## is everything formatted?
 lint: ## clippy, warnings are errors
 	cargo clippy --workspace --all-targets -- -D warnings
 
-doc: ## the API documentation, warnings are errors
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
+doc: ## the API documentation with its private parts, warnings are errors
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace --no-deps --document-private-items
 
 bench: ## 10,000 flows into one project against one upload of the ready zip
 	@dev/bench
