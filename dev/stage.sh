@@ -37,6 +37,13 @@ flowlift() {
     return "$code"
 }
 
+# Settings of this machine and its user must not change what is shown; broker, Azkaban and login are set by whoever calls.
+forget_settings() {
+    unset FLOWLIFT_TARGET FLOWLIFT_SHARDS FLOWLIFT_NAME FLOWLIFT_METRICS_LISTEN FLOWLIFT_GRACE FLOWLIFT_AZKABAN_CONNECTIONS \
+        FLOWLIFT_AZKABAN_PASSWORD_FILE FLOWLIFT_LOG FLOWLIFT_LOG_LEVEL RUST_LOG
+    export FLOWLIFT_CONFIG=/dev/null
+}
+
 # stage_begin: a folder for logs and files, and the promise to clean up.
 stage_begin() {
     STAGE=$(mktemp -d "${TMPDIR:-/tmp}/flowlift-stage.XXXXXXXX")
@@ -45,8 +52,7 @@ stage_begin() {
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    # settings of the machine must not change what is shown
-    unset FLOWLIFT_CONFIG FLOWLIFT_TARGET FLOWLIFT_SHARDS FLOWLIFT_LOG RUST_LOG
+    forget_settings
     cd "$STAGE" || exit 74
 }
 
