@@ -151,7 +151,19 @@ pub(super) async fn send(
         span(published.took)
     ));
     let summary = match wanted {
-        Some(timeout) => Some(wait(&context.settings, Wanted { run, timeout }, reporter, &shutdown).await?),
+        Some(timeout) => Some(
+            wait(
+                &context.settings,
+                Wanted {
+                    run,
+                    timeout,
+                    known: true,
+                },
+                reporter,
+                &shutdown,
+            )
+            .await?,
+        ),
         None => None,
     };
     print_json(context, &published, summary.as_ref())?;

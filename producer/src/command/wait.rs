@@ -11,6 +11,7 @@ pub(super) async fn run(context: &Context, args: &WaitArgs) -> Result<(), Failur
     let wanted = Wanted {
         run: args.run,
         timeout: args.timeout,
+        known: false,
     };
     let summary = wait(&context.settings, wanted, &context.reporter, &shutdown).await?;
     if summary.is_good() {

@@ -34,6 +34,8 @@ pub struct Wanted {
     pub run: RunId,
     /// How long at most.
     pub timeout: Option<Duration>,
+    /// Whether this program published it a moment ago: then it exists, however long its records take to be read.
+    pub known: bool,
 }
 
 /// Waits. The summary says what became of the run; dead changes are for the caller to judge.
@@ -48,6 +50,7 @@ pub async fn wait(
         began: Instant::now(),
         moved: Instant::now(),
         looked: Instant::now(),
+        heard: Instant::now(),
         told_nobody: false,
         stage: reporter.stage("settled", "changes", None),
         wanted,
@@ -63,6 +66,8 @@ struct Waiting<'a> {
     began: Instant,
     moved: Instant,
     looked: Instant,
+    /// When a record was read last, of whatever run, or reading began.
+    heard: Instant,
     told_nobody: bool,
     stage: Stage,
     wanted: Wanted,
@@ -106,10 +111,11 @@ impl Waiting<'_> {
 
     async fn follow(&mut self, settings: &Settings, first: bool, shutdown: &Shutdown) -> Result<(), Failure> {
         let link = Link::connect(settings.amqp_url(), "flowlift wait").await?;
-        if first {
+        if first && !self.wanted.known {
             declare(&link, settings.shards, &Retention::default()).await?;
         }
         let mut follow = Follow::open(&link, self.wanted.run).await?;
+        self.heard = Instant::now();
         let mut tick = tokio::time::interval(TICK);
         loop {
             let heard = tokio::select! {
@@ -134,6 +140,7 @@ impl Waiting<'_> {
     }
 
     fn hear(&mut self, heard: &Heard) {
+        self.heard = Instant::now();
         let before = self.state.done();
         match heard {
             Heard::Run(event) => self.state.run_event(event),
@@ -153,7 +160,8 @@ impl Waiting<'_> {
         if self.is_over() {
             return Err(self.timed_out());
         }
-        if !self.state.is_open_or_closed() && self.state.done() == 0 && self.began.elapsed() > UNKNOWN_AFTER {
+        let unseen = !self.wanted.known && !self.state.is_open_or_closed() && self.state.done() == 0;
+        if unseen && self.heard.elapsed() > UNKNOWN_AFTER {
             let run = self.wanted.run;
             return Err(Failure::NoInput(format!(
                 "there is no run {run} in this RabbitMQ (runs are kept for 90 days)"
