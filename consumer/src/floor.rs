@@ -3,10 +3,12 @@
 //! One loop owns the hearts; each action runs in a task of its own and comes back as an event. Answers carry the project's
 //! epoch: what was aborted meanwhile is dropped unheard.
 
+mod azkaban;
+mod leaving;
 mod tasks;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -168,6 +170,7 @@ impl Floor {
         let arrival = Arrival {
             receipt: held.receipt,
             returns: held.returns(),
+            changes: held.changes(),
             window_full,
         };
         let (key, draining) = (project.key(), self.draining.contains(&shard));
@@ -278,72 +281,6 @@ impl Floor {
         let due = self.timers.first().filter(|(at, _)| *at <= now);
         let key = due.map(|(_, key)| key.clone());
         key.map_or_else(Vec::new, |key| self.hear(&key, Event::Timer))
-    }
-
-    /// Lets projects turn to Azkaban: all when it works, one when it may be back.
-    fn admit_waiting(&mut self, now: u64) {
-        while !self.kept_waiting.is_empty() && self.breaker.admit(now) {
-            let key = self.kept_waiting.remove(0);
-            self.want_permit(&key);
-        }
-    }
-
-    fn want_permit(&mut self, key: &str) {
-        let Some(room) = self.rooms.get_mut(key) else {
-            let now = self.now_ms();
-            return self.breaker.gave_up(now);
-        };
-        room.probing = self.breaker.is_open();
-        let permits = self.tools.permits.clone();
-        self.run(key, async move {
-            permits
-                .acquire()
-                .await
-                .map_or_else(What::Broken, |permit| What::Permit(Box::new(permit)))
-        });
-    }
-
-    /// Takes note of whether Azkaban answers.
-    fn watch(&mut self, key: &str, event: &Event, now: u64) {
-        match tasks::azkaban_answers(event) {
-            Some(true) => {
-                if self.breaker.worked() {
-                    tracing::info!(
-                        waiting = self.kept_waiting.len(),
-                        "Azkaban answers again; going on"
-                    );
-                }
-                self.admit_waiting(now);
-            }
-            Some(false) => {
-                if self.breaker.failed(now) {
-                    tracing::warn!("Azkaban is away; one project asks for all until it is back");
-                }
-            }
-            None => return,
-        }
-        if let Some(room) = self.rooms.get_mut(key) {
-            room.probing = false;
-        }
-        self.tools.metrics.breaker(self.breaker.is_open());
-    }
-
-    /// Looks whether what was uploaded last is still the newest; if not, the one who holds the shard is asked to see to it.
-    fn look_again(&mut self, look: Look) {
-        let hands = self.hands(&look.project);
-        let (permits, sender, shards) = (
-            self.tools.permits.clone(),
-            self.tools.sender.clone(),
-            self.tools.shards,
-        );
-        let (back, key) = (self.back.clone(), look.project.key());
-        self.tasks.spawn(async move {
-            let what = match tasks::look_again(&hands, &permits, &sender, &look, shards).await {
-                Ok(told) => What::Looked(look, told),
-                Err(error) => What::Broken(error),
-            };
-            let _ = back.send(Back { key, epoch: 0, what });
-        });
     }
 
     fn answer(&mut self, back: Back) -> Result<Vec<News>, AmqpError> {
@@ -597,100 +534,6 @@ impl Floor {
                 Err(error) => What::Broken(error),
             }
         });
-    }
-
-    /// Begins nothing new on these shards; [`News::Quiet`] follows for each, at once where nothing is begun.
-    pub fn drain(&mut self, shards: &BTreeSet<u16>) -> Vec<News> {
-        self.draining.extend(shards);
-        let keys: Vec<String> = self
-            .rooms
-            .iter()
-            .filter(|(_, room)| shards.contains(&room.shard))
-            .map(|(key, _)| key.clone())
-            .collect();
-        let mut news: Vec<News> = keys.iter().flat_map(|key| self.hear(key, Event::Drain)).collect();
-        for shard in shards {
-            news.extend(self.quiet(*shard));
-        }
-        news
-    }
-
-    /// Waits for records that are still on their way, for example that an upload is decided.
-    pub async fn finish(&mut self, at_most: Duration) {
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(at_most, all).await.is_err() {
-            tracing::debug!("left with records on their way");
-        }
-    }
-
-    /// The shards that have messages in hand.
-    #[must_use]
-    pub fn busy_shards(&self) -> BTreeSet<u16> {
-        self.per_shard
-            .iter()
-            .filter(|(_, count)| **count > 0)
-            .map(|(shard, _)| *shard)
-            .collect()
-    }
-
-    /// Whether some upload is being decided.
-    #[must_use]
-    pub fn is_begun(&self) -> bool {
-        self.rooms.values().any(|room| room.heart.is_begun())
-    }
-
-    /// Tells once that a draining shard is quiet, and takes its messages out.
-    fn quiet(&mut self, shard: u16) -> Option<News> {
-        if !self.draining.contains(&shard) {
-            return None;
-        }
-        if self
-            .rooms
-            .values()
-            .any(|room| room.shard == shard && !room.heart.is_quiet())
-        {
-            return None;
-        }
-        self.draining.remove(&shard);
-        Some(News::Quiet(shard, self.forget_shard(shard)))
-    }
-
-    /// Drops all that is known of a shard, tasks included; returns its messages.
-    pub fn forget_shard(&mut self, shard: u16) -> Vec<Arc<Held>> {
-        let keys: Vec<String> = self
-            .rooms
-            .iter()
-            .filter(|(_, room)| room.shard == shard)
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in keys {
-            self.kept_waiting.retain(|waiting| *waiting != key);
-            if let Some(room) = self.rooms.remove(&key) {
-                if room.probing {
-                    let now = self.now_ms();
-                    self.breaker.gave_up(now);
-                }
-                if let Some(running) = room.running {
-                    running.abort();
-                }
-                if let Some(timer) = room.timer {
-                    self.timers.remove(&(timer, key));
-                }
-            }
-        }
-        self.draining.remove(&shard);
-        self.per_shard.remove(&shard);
-        let receipts: Vec<u64> = self
-            .held
-            .values()
-            .filter(|held| held.shard == shard)
-            .map(|held| held.receipt)
-            .collect();
-        let mut by_receipt: BTreeMap<u64, Arc<Held>> = BTreeMap::new();
-        for receipt in receipts {
-            by_receipt.extend(self.held.remove(&receipt).map(|held| (receipt, held)));
-        }
-        by_receipt.into_values().collect()
     }
 
     /// Brings the gauges up to date.

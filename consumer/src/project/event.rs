@@ -13,6 +13,8 @@ pub struct Arrival {
     pub receipt: u64,
     /// How often the broker handed it out before.
     pub returns: u64,
+    /// How many changes it holds, as far as its headers say.
+    pub changes: u64,
     /// Whether the broker can hand over no more for this shard until something is settled.
     pub window_full: bool,
 }

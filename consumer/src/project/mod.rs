@@ -9,10 +9,12 @@
 //! is begun: it goes on to its end when the consumer leaves or hands the shard over.
 
 mod batch;
+mod doubt;
 mod event;
 mod linger;
 mod search;
 mod steps;
+mod trouble;
 
 #[cfg(test)]
 mod tests;

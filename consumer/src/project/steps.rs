@@ -1,12 +1,12 @@
 //! The transitions.
 
 use super::event::{
-    Action, Arrival, BaseFacts, Doubtful, Event, Landing, LogLine, OpenAttempt, Planned, Refusal, Scheduled,
-    Trouble, UploadTrouble, Uploaded,
+    Action, Arrival, BaseFacts, Doubtful, Event, LogLine, Planned, Refusal, Scheduled, Trouble,
+    UploadTrouble, Uploaded,
 };
 use super::linger::Linger;
 use super::search::{Next, Search};
-use super::{Phase, Project, ms};
+use super::{Phase, Project};
 
 /// So often Azkaban may fail to store a batch before its content is taken for the reason (azkaban-api.md, 7.1).
 const STUMBLES: u32 = 2;
@@ -48,10 +48,12 @@ impl Project {
         self.last_arrival_ms = now_ms;
         let full = arrival.window_full;
         self.queue.push(arrival);
-        if let Phase::Lingering(linger) = &mut self.phase
-            && full
-        {
-            linger.fill();
+        let changes = self.queue.iter().map(|arrival| arrival.changes).sum();
+        if let Phase::Lingering(linger) = &mut self.phase {
+            linger.hold(changes);
+            if full {
+                linger.fill();
+            }
         }
         if self.phase == Phase::Idle && !self.draining {
             if now_ms < self.parked_until_ms {
@@ -63,16 +65,15 @@ impl Project {
     }
 
     fn linger(&mut self, now_ms: u64, full: bool, out: &mut Vec<Action>) {
-        self.enter(
-            Phase::Lingering(Linger::open(now_ms, &self.limits, self.last_upload, full)),
-            now_ms,
-        );
+        let mut linger = Linger::open(now_ms, &self.limits, self.last_upload, full);
+        linger.hold(self.queue.iter().map(|arrival| arrival.changes).sum());
+        self.enter(Phase::Lingering(linger), now_ms);
         if self.next_timer().is_some_and(|due| due <= now_ms) {
             self.timer(now_ms, out);
         }
     }
 
-    fn timer(&mut self, now_ms: u64, out: &mut Vec<Action>) {
+    pub(super) fn timer(&mut self, now_ms: u64, out: &mut Vec<Action>) {
         if self.next_timer().is_none_or(|due| due > now_ms) {
             return;
         }
@@ -113,30 +114,7 @@ impl Project {
         }
     }
 
-    fn opened(&mut self, open: Vec<OpenAttempt>, now_ms: u64, out: &mut Vec<Action>) {
-        self.taken_over = true;
-        if open.is_empty() {
-            return self.read_base(now_ms, out);
-        }
-        let at_most = self.fence(open.iter().map(|open| open.flows).max().unwrap_or_default());
-        out.push(Action::Say(LogLine::Fenced {
-            open: open.len(),
-            at_most,
-        }));
-        let until_ms = now_ms + ms(at_most);
-        self.enter(
-            Phase::Fence {
-                open,
-                until_ms,
-                looking: false,
-                next_ms: now_ms,
-            },
-            now_ms,
-        );
-        self.timer(now_ms, out);
-    }
-
-    fn read_base(&mut self, now_ms: u64, out: &mut Vec<Action>) {
+    pub(super) fn read_base(&mut self, now_ms: u64, out: &mut Vec<Action>) {
         // whatever came while others were worked on travels along, unless a culprit is being looked for
         if self.batch.search.is_none() {
             self.batch.add(&mut self.queue);
@@ -233,25 +211,6 @@ impl Project {
         }
     }
 
-    fn in_doubt(&mut self, text: String, now_ms: u64, out: &mut Vec<Action>) {
-        self.batch.carry();
-        if !self.limits.safeguards.fence {
-            out.push(Action::EndAttempt(Doubtful::Own, false));
-            return self.trouble("upload", Trouble::Later(text), now_ms, out);
-        }
-        let at_most = self.fence(self.planned_flows);
-        out.push(Action::Say(LogLine::Doubt { text, at_most }));
-        let (until_ms, next_ms) = (now_ms + ms(at_most), now_ms + ms(self.limits.look));
-        self.enter(
-            Phase::Doubt {
-                until_ms,
-                looking: false,
-                next_ms,
-            },
-            now_ms,
-        );
-    }
-
     /// Somebody's upload was overwritten by ours: what both come to is made from the base anew, before anything is settled.
     fn overtook(&mut self, now_ms: u64, out: &mut Vec<Action>) {
         self.batch.landed = true;
@@ -262,7 +221,7 @@ impl Project {
         self.read_base(now_ms, out);
     }
 
-    fn landed(&mut self, now_ms: u64, out: &mut Vec<Action>) {
+    pub(super) fn landed(&mut self, now_ms: u64, out: &mut Vec<Action>) {
         (self.batch.uploaded, self.batch.landed) = (true, true);
         self.enter(Phase::Listing, now_ms);
         out.push(Action::List);
@@ -317,58 +276,6 @@ impl Project {
         }
     }
 
-    fn looked(&mut self, looked: Result<Landing, Trouble>, now_ms: u64, out: &mut Vec<Action>) {
-        let pause = match &looked {
-            Ok(_) => self.limits.look,
-            Err(_) => self.limits.look_away,
-        };
-        let (landing, pause_ms) = (looked.unwrap_or(Landing::NotSeen), ms(pause));
-        match &mut self.phase {
-            Phase::Doubt {
-                until_ms,
-                looking,
-                next_ms,
-            } => {
-                if landing == Landing::NotSeen && now_ms < *until_ms {
-                    (*looking, *next_ms) = (false, now_ms + pause_ms);
-                    return;
-                }
-                out.push(Action::EndAttempt(Doubtful::Own, landing == Landing::Landed));
-                self.doubtful |= landing == Landing::NotSeen;
-                if landing == Landing::Landed {
-                    self.landed(now_ms, out);
-                } else {
-                    let text = "it did not land".to_owned();
-                    self.trouble("upload", Trouble::Later(text), now_ms, out);
-                }
-            }
-            Phase::Fence {
-                open,
-                until_ms,
-                looking,
-                next_ms,
-            } => {
-                (*looking, *next_ms) = (false, now_ms + pause_ms);
-                if (landing != Landing::NotSeen || now_ms >= *until_ms) && !open.is_empty() {
-                    let attempt = open.remove(0).attempt;
-                    out.push(Action::EndAttempt(
-                        Doubtful::Left(attempt),
-                        landing == Landing::Landed,
-                    ));
-                    self.doubtful |= landing == Landing::NotSeen;
-                    *next_ms = now_ms;
-                }
-                if open.is_empty() {
-                    self.read_base(now_ms, out);
-                } else {
-                    open.rotate_left(1);
-                    self.timer(now_ms, out);
-                }
-            }
-            _ => {}
-        }
-    }
-
     fn listed(&mut self, listed: Result<Result<(), String>, Trouble>, now_ms: u64, out: &mut Vec<Action>) {
         match listed {
             Ok(Err(text)) if self.limits.safeguards.read_back => {
@@ -410,18 +317,6 @@ impl Project {
         out.push(Action::Settle(self.batch.settlement()));
     }
 
-    fn look_later(&mut self, out: &mut Vec<Action>) {
-        if !self.limits.safeguards.second_look {
-            return;
-        }
-        if self.batch.landed {
-            out.push(Action::LookLater(self.limits.second_look));
-        }
-        if std::mem::take(&mut self.doubtful) {
-            out.extend(self.limits.later_looks.map(Action::LookLater));
-        }
-    }
-
     fn settled(&mut self, now_ms: u64, out: &mut Vec<Action>) {
         let done = self.batch.settle();
         let convict = self.batch.search.as_mut().map(Search::next);
@@ -446,104 +341,5 @@ impl Project {
             let full = self.queue.iter().any(|arrival| arrival.window_full);
             self.linger(now_ms, full, out);
         }
-    }
-
-    /// Begins nothing new. What is not begun goes back to the queue; what is begun goes on to its end.
-    fn drain(&mut self, now_ms: u64, out: &mut Vec<Action>) {
-        self.draining = true;
-        if self.is_begun() || self.phase == Phase::Idle {
-            return;
-        }
-        out.push(Action::Abort);
-        self.drop_permit_or_wait(out);
-        self.give_all_up(now_ms, out);
-    }
-
-    /// Back to the queue with everything; somebody else goes on.
-    fn give_all_up(&mut self, now_ms: u64, out: &mut Vec<Action>) {
-        self.drop_permit(out);
-        let mut held = self.batch.give_up();
-        self.queue.append(&mut held);
-        out.push(Action::Forget);
-        self.enter(Phase::Idle, now_ms);
-    }
-
-    fn trouble(&mut self, step: &'static str, trouble: Trouble, now_ms: u64, out: &mut Vec<Action>) {
-        let (text, own) = match trouble {
-            Trouble::Away(text) => (text, false),
-            Trouble::Later(text) => (text, true),
-            Trouble::ProjectMissing => ("the project is not there".to_owned(), true),
-            Trouble::Own(text) => {
-                self.own_failures = self.limits.park_after;
-                (text, true)
-            }
-        };
-        if own {
-            self.own_failures += 1;
-        }
-        if self.own_failures > self.limits.park_after && !self.draining {
-            return self.park(step, &text, now_ms, out);
-        }
-        self.wait(step, text, now_ms, out);
-    }
-
-    /// Waits and begins the cycle again; nothing of the plan is kept, the base may be another one by then.
-    fn wait(&mut self, step: &'static str, text: String, now_ms: u64, out: &mut Vec<Action>) {
-        let retry_in = self.backoff();
-        out.push(Action::Say(LogLine::Trouble { step, text, retry_in }));
-        if self.draining {
-            return self.give_all_up(now_ms, out);
-        }
-        self.drop_permit(out);
-        self.enter(
-            Phase::Waiting {
-                until_ms: now_ms + ms(retry_in),
-            },
-            now_ms,
-        );
-    }
-
-    /// Sets the project aside: its messages must not hold the window of their shard.
-    fn park(&mut self, step: &'static str, text: &str, now_ms: u64, out: &mut Vec<Action>) {
-        (self.failures, self.own_failures, self.stumbles) = (0, 0, 0);
-        self.parked_until_ms = now_ms + ms(self.limits.parked);
-        let text = format!("could not {step}: {text}");
-        self.drop_permit(out);
-        let mut held = self.batch.give_up();
-        held.append(&mut self.queue);
-        self.queue = held;
-        out.push(Action::Forget);
-        out.push(Action::Say(LogLine::Parked {
-            text,
-            messages: self.queue.len(),
-        }));
-        self.set_aside(now_ms, out);
-    }
-
-    fn set_aside(&mut self, now_ms: u64, out: &mut Vec<Action>) {
-        let receipts = self.queue.drain(..).map(|arrival| arrival.receipt).collect();
-        self.enter(Phase::Parking, now_ms);
-        out.push(Action::Park(receipts));
-    }
-
-    fn parked(&mut self, now_ms: u64, out: &mut Vec<Action>) {
-        self.taken_over &= !self.queue.is_empty();
-        self.enter(Phase::Idle, now_ms);
-        if !self.queue.is_empty() && !self.draining {
-            self.set_aside(now_ms, out);
-        }
-    }
-
-    fn drop_permit(&mut self, out: &mut Vec<Action>) {
-        if std::mem::take(&mut self.has_permit) {
-            out.push(Action::DropPermit);
-        }
-    }
-
-    fn drop_permit_or_wait(&mut self, out: &mut Vec<Action>) {
-        if self.phase == Phase::Permit {
-            out.push(Action::DropPermit);
-        }
-        self.drop_permit(out);
     }
 }

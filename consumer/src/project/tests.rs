@@ -28,6 +28,7 @@ fn id(seq: u64) -> ChangeId {
 fn arrival(receipt: u64) -> Event {
     Event::Arrived(Arrival {
         receipt,
+        changes: 1,
         returns: 0,
         window_full: false,
     })
@@ -442,6 +443,7 @@ fn a_full_window_begins_at_once() {
     let actions = project.handle(
         Event::Arrived(Arrival {
             receipt: 1,
+            changes: 1,
             returns: 0,
             window_full: true,
         }),
@@ -591,6 +593,7 @@ fn a_message_that_came_back_again_and_again_travels_alone() {
     let odd = |receipt, returns| {
         Event::Arrived(Arrival {
             receipt,
+            changes: 1,
             returns,
             window_full: false,
         })
