@@ -16,6 +16,7 @@ const FAST: Limits = Limits {
     second_look: Duration::from_secs(10),
     later_looks: [Duration::from_secs(600), Duration::from_secs(3_600)],
     parked: Duration::from_secs(30),
+    unpark: (Duration::from_secs(60), Duration::from_secs(900)),
     park_after: 3,
     safeguards: Safeguards::ALL,
     backoff: (Duration::from_secs(1), Duration::from_secs(4)),
