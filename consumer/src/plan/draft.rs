@@ -91,6 +91,7 @@ impl<'b> Draft<'b> {
         let format = base
             .format()
             .or_else(|| asked.iter().find_map(wanted_format))
+            .or_else(|| asked.first().map(|one| one.rules.format))
             .unwrap_or(Format::V1);
         let mut manifest = base.manifest.clone().unwrap_or_else(|| Manifest::empty(format));
         manifest.format = format;
