@@ -54,8 +54,12 @@ pub fn upload(
             UploadTrouble::Refused(refusal(error, problems, true, named))
         }
         ClientError::InstallFailed { problems, cause, .. } => {
-            let about_content = cause.class() == ErrorClass::Content;
-            UploadTrouble::Stumbled(refusal(error, problems, about_content, named))
+            let mut refusal = refusal(error, problems, false, named);
+            // words about a flow that is not in the batch are about the database
+            let someone = !refusal.named.is_empty() || !refusal.suspects.is_empty();
+            let nameless = problems.iter().any(|problem| problem.contains("length exceeds"));
+            refusal.about_content = cause.class() == ErrorClass::Content && (someone || nameless);
+            UploadTrouble::Stumbled(refusal)
         }
         ClientError::BadRequest { .. } => UploadTrouble::Not(Trouble::Own(error.to_string())),
         error => UploadTrouble::Not(trouble(error)),
@@ -276,7 +280,7 @@ mod tests {
             (failed("For input string: \"zz\"", 3), "halve"),
             (failed("Duplicate project YAML files found", 3), "halve"),
             // the version went up all the same: the flows were replaced
-            (failed("For input string: \"zz\"", 4), "repeat, then isolate"),
+            (failed("For input string: \"zz\"", 4), "read the base, repeat"),
             (failed("Error inserting flow f1", 3), "repeat, then isolate"),
             (
                 failed("Error uploading flow file f1.flow, version 4.", 4),
@@ -286,6 +290,8 @@ mod tests {
                 failed("Flow file length exceeds 10 MB limit.", 3),
                 "repeat, then isolate",
             ),
+            // a flow that is in no change of the batch
+            (failed("Error inserting flow f99", 3), "read the base, repeat"),
             (
                 failed("Error initializing project id: 7 version: 9 ", 3),
                 "read the base, repeat",
