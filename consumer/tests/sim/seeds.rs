@@ -1,0 +1,79 @@
+//! Plays many seeds, on all cores; a failing one is played again with its story.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use crate::night::{Broken, Figures, play};
+
+/// How many seeds a plain test run plays; `FLOWLIFT_SIM_SEEDS` says otherwise.
+const SEEDS: u64 = 2_000;
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
+#[test]
+fn no_night_breaks_the_promise() {
+    if let Some(seed) = number("FLOWLIFT_SIM_SEED") {
+        return one(seed);
+    }
+    let (first, count) = (number("FLOWLIFT_SIM_FROM").unwrap_or(1), number("FLOWLIFT_SIM_SEEDS").unwrap_or(SEEDS));
+    let begun = Instant::now();
+    let (next, failed) = (AtomicU64::new(first), AtomicU64::new(u64::MAX));
+    let stop = AtomicBool::new(false);
+    let keep_going = std::env::var_os("FLOWLIFT_SIM_ALL").is_some();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let total = std::thread::scope(|scope| {
+        let worker = || {
+            let mut total = Figures::default();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= first + count || stop.load(Ordering::Relaxed) {
+                    return total;
+                }
+                match play_safely(seed, false) {
+                    Ok(figures) => total.add(figures),
+                    Err(broken) => {
+                        failed.fetch_min(seed, Ordering::Relaxed);
+                        println!("seed {seed}: {}", broken.wrong[0]);
+                        stop.store(!keep_going, Ordering::Relaxed);
+                    }
+                }
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().fold(Figures::default(), |mut total, worker| {
+            total.add(worker.join().expect("a worker that panics fails the test"));
+            total
+        })
+    });
+    println!("{total} in {:.1?}", begun.elapsed());
+    let failed = failed.into_inner();
+    if failed != u64::MAX {
+        one(failed);
+    }
+}
+
+/// Plays one seed and tells its story.
+fn one(seed: u64) {
+    match play_safely(seed, true) {
+        Ok(figures) => println!("seed {seed}: {figures}"),
+        Err(broken) => {
+            println!("{}", broken.story);
+            panic!("seed {seed} breaks the promise:\n  {}", broken.wrong.join("\n  "));
+        }
+    }
+}
+
+/// A panic in the heart or the planner is as bad as a broken promise.
+fn play_safely(seed: u64, told: bool) -> Result<Figures, Broken> {
+    std::panic::catch_unwind(|| play(seed, told)).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().cloned();
+        let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
+        Err(Broken {
+            wrong: vec![format!("a panic: {}", words.unwrap_or_default())],
+            story: String::new(),
+        })
+    })
+}
