@@ -14,6 +14,9 @@ use std::task::{Context, Poll, Waker};
 /// Milliseconds since the night began.
 pub(crate) type Ms = u64;
 
+/// More steps than any night needs: something spins.
+const STEPS: u64 = 2_000_000;
+
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A task's number; never used twice.
@@ -167,6 +170,7 @@ impl Clock {
         let Some(mut work) = taken else { return };
         let before = self.current.replace(Some(id));
         self.polls.set(self.polls.get() + 1);
+        assert!(self.polls.get() < STEPS, "something spins: {STEPS} steps in one night");
         let done = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         self.current.set(before);
         let mut tasks = self.tasks.borrow_mut();

@@ -36,7 +36,7 @@ fn no_night_breaks_the_promise() {
                     Ok(figures) => total.add(figures),
                     Err(broken) => {
                         failed.fetch_min(seed, Ordering::Relaxed);
-                        println!("seed {seed}: {}", broken.wrong[0]);
+                        println!("seed {seed}: {}", broken.wrong.join(" | "));
                         stop.store(!keep_going, Ordering::Relaxed);
                     }
                 }

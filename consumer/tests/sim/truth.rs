@@ -9,6 +9,7 @@ use flowlift_azkaban::{Format, render};
 use flowlift_common::{Act, Body, Change, Envelope, Order, RunId, Schedule};
 use glob_match::glob_match;
 
+use crate::azkaban::calls::BAD_CRON;
 use crate::clock::Ms;
 
 /// A change and what its message says about it.
@@ -41,7 +42,7 @@ pub(crate) struct FlowWanted {
     /// The change that decides.
     pub(crate) by: Option<Order>,
     owner: String,
-    /// The schedules it may have.
+    /// The schedules it may have; of a deleted flow, those it may have had.
     pub(crate) crons: BTreeSet<Option<String>>,
 }
 
@@ -101,13 +102,17 @@ impl Wanted {
             Act::Upsert(upsert) => {
                 for (flow, files) in files_of(&upsert.body, format) {
                     let before = self.flows.remove(&flow).unwrap_or_default();
-                    let there = before.paths.is_some();
-                    let crons = match &upsert.schedule {
-                        Schedule::Set(cron) if counts == Counts::Yes => [Some(cron.clone())].into(),
-                        Schedule::Remove => [None].into(),
-                        _ if there => before.crons,
-                        _ => [None].into(),
-                    };
+                    let mut crons = before.crons;
+                    match &upsert.schedule {
+                        Schedule::Set(cron) if counts == Counts::Yes && cron != BAD_CRON => crons = [Some(cron.clone())].into(),
+                        Schedule::Remove => crons = [None].into(),
+                        Schedule::Keep if before.paths.is_some() => {}
+                        // a refused one leaves what is there, which older changes of its batch may not have set; and a
+                        // deletion that travels in one upload with a new flow leaves the schedule
+                        Schedule::Keep | Schedule::Set(_) => {
+                            crons.insert(None);
+                        }
+                    }
                     let wanted = FlowWanted {
                         paths: Some(files.keys().cloned().collect()),
                         by: Some(asked.order),
@@ -141,10 +146,11 @@ impl Wanted {
     }
 
     fn delete(&mut self, key: &str, by: Order) {
+        let before = self.flows.remove(key).unwrap_or_default();
         let gone = FlowWanted {
+            paths: None,
             by: Some(by),
-            crons: [None].into(),
-            ..FlowWanted::default()
+            ..before
         };
         self.flows.insert(key.to_owned(), gone);
     }
