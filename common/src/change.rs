@@ -43,6 +43,9 @@ pub enum Act {
         /// Path in the project.
         path: String,
     },
+    /// Changes nothing by itself: what was applied and is not there any more (an abandoned upload landed late, somebody
+    /// uploaded an old zip) is brought back.
+    Check,
 }
 
 /// A unit to bring up, and what becomes of its schedule.
@@ -174,7 +177,9 @@ impl Act {
         match self {
             Self::Upsert(upsert) => upsert.body.flows(),
             Self::Delete { flow } => vec![flow],
-            Self::DeleteMatching(_) | Self::PutFile { .. } | Self::DeleteFile { .. } => Vec::new(),
+            Self::DeleteMatching(_) | Self::PutFile { .. } | Self::DeleteFile { .. } | Self::Check => {
+                Vec::new()
+            }
         }
     }
 
@@ -183,6 +188,7 @@ impl Act {
     pub fn label(&self) -> String {
         match self {
             Self::PutFile { path, .. } | Self::DeleteFile { path } => format!("file {path}"),
+            Self::Check => "a check".to_owned(),
             Self::DeleteMatching(pattern) => format!("flows matching {}", pattern.glob),
             Self::Upsert(_) | Self::Delete { .. } => {
                 let names: Vec<&str> = self.flows().iter().map(|flow| flow.as_str()).collect();

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::envelope::{MAX_UNPACKED, pack_json, unpack};
 use crate::order::RunId;
+use crate::seen::Seen;
 
 /// Something about a run, in the stream of runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +93,17 @@ pub enum AttemptEvent {
         attempt: String,
         /// Its project.
         project: ProjectName,
+        /// Whether it landed, read back.
+        #[serde(default)]
+        landed: bool,
+    },
+    /// What changes came to that needed no upload; confirmed before they are acknowledged. The next upload that is announced
+    /// after it and lands has it in its manifest.
+    Seen {
+        /// The project.
+        project: ProjectName,
+        /// What is to be remembered.
+        seen: Seen,
     },
     /// Written by a reader that wants to know that it has read up to now.
     Mark {
@@ -115,6 +127,12 @@ pub struct Attempt {
     pub at_ms: u64,
     /// Size of the zip in bytes.
     pub zip_bytes: u64,
+    /// Flows in it: Azkaban's time for an upload goes by them.
+    #[serde(default)]
+    pub flows: u64,
+    /// Azkaban's process just before; if it is another one later, the upload is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
 }
 
 /// What became of a change, finally.
@@ -284,6 +302,7 @@ mod tests {
         let ended = AttemptEvent::Ended {
             attempt: "a.zip".into(),
             project,
+            landed: true,
         };
         assert_eq!(decode::<AttemptEvent>(&encode(&ended)).unwrap(), ended);
     }

@@ -1,6 +1,6 @@
 //! The words all Flowlift programs share.
 //!
-//! Pure: [`order`], [`change`], [`envelope`], [`topology`], [`ledger`], [`ranges`], [`fold`], [`backoff`]. Shell: [`amqp`] (the only
+//! Pure: [`order`], [`change`], [`envelope`], [`topology`], [`ledger`], [`manifest`], [`seen`], [`ranges`], [`fold`], [`backoff`]. Shell: [`amqp`] (the only
 //! place that opens connections to RabbitMQ), [`config`], [`telemetry`], [`shutdown`].
 
 pub mod amqp;
@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod manifest;
 pub mod order;
 pub mod ranges;
+pub mod seen;
 pub mod shutdown;
 pub mod telemetry;
 pub mod topology;
@@ -20,3 +21,4 @@ pub mod topology;
 pub use change::{Act, Body, Change, Content, Pattern, Schedule, Unit, Upsert};
 pub use envelope::Envelope;
 pub use order::{Order, RunId};
+pub use seen::Seen;

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use flowlift_azkaban::{FlowName, Format};
 use serde::{Deserialize, Serialize};
 
 use crate::change::Pattern;
 use crate::order::Order;
+use xxhash_rust::xxh3::Xxh3;
 
 /// Its path in the zip: hidden, in the root (a directory of its own would cost Azkaban a pass over all jobs).
 pub const PATH: &str = ".flowlift.json";
@@ -23,10 +25,19 @@ pub const PATTERNS: usize = 16;
 pub struct Manifest {
     /// Form version.
     pub v: u32,
+    /// The project, in lower case: a zip that a person brought from another project says nothing about this one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub project: String,
     /// The upload that carried it: the zip's own file name. If it is not, somebody zipped the content anew.
     pub attempt: String,
     /// One more than its base's: an upload that lands late has a generation that is not above the newest known.
     pub generation: u64,
+    /// The landed version it was built on; none: the project had no content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<BaseRef>,
+    /// [`digest`] of all other files: whoever changes one and leaves the zip's name as it was is told from us by it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
     /// The project's format, also while it has no flow.
     pub format: Format,
     /// Flows that Flowlift manages, by lower-case id.
@@ -46,6 +57,15 @@ pub struct Manifest {
     /// An unknown flow or file at or below this cannot be ordered any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<Order>,
+}
+
+/// A version of a project in Azkaban.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseRef {
+    /// Its number.
+    pub version: u32,
+    /// The file name it was uploaded under.
+    pub file: String,
 }
 
 /// A managed flow.
@@ -105,8 +125,11 @@ impl Manifest {
     pub fn empty(format: Format) -> Self {
         Self {
             v: VERSION,
+            project: String::new(),
             attempt: String::new(),
             generation: 0,
+            base: None,
+            digest: String::new(),
             format,
             flows: BTreeMap::new(),
             files: BTreeMap::new(),
@@ -154,6 +177,19 @@ impl Manifest {
     }
 }
 
+/// What the files of a project come to, the manifest apart; paths ascending. The same files give the same text.
+#[must_use]
+pub fn digest<'f>(files: impl IntoIterator<Item = (&'f String, &'f Bytes)>) -> String {
+    let mut hash = Xxh3::new();
+    for (path, content) in files.into_iter().filter(|(path, _)| *path != PATH) {
+        for part in [path.as_bytes(), content] {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+    }
+    format!("{:032x}", hash.digest128())
+}
+
 fn evict(gone: &mut BTreeMap<String, Order>) -> Option<Order> {
     let surplus = gone
         .len()
@@ -192,6 +228,22 @@ mod tests {
         assert_eq!(Manifest::read(&manifest.write()).unwrap(), manifest);
         assert_eq!(Manifest::read(br#"{"v":2}"#), Err(ManifestError::Newer(2)));
         assert!(matches!(Manifest::read(b"{}"), Err(ManifestError::Unreadable(_))));
+    }
+
+    #[test]
+    fn every_path_and_byte_counts_for_the_digest_but_the_manifest() {
+        let files = |files: &[(&str, &'static str)]| {
+            let files: BTreeMap<String, Bytes> = files
+                .iter()
+                .map(|(path, content)| ((*path).to_owned(), Bytes::from_static(content.as_bytes())))
+                .collect();
+            digest(&files)
+        };
+        let one = files(&[("a", "bc")]);
+        assert_eq!(one, files(&[("a", "bc"), (PATH, "{}")]));
+        assert_ne!(one, files(&[("ab", "c")]));
+        assert_ne!(one, files(&[("a", "bd")]));
+        assert_ne!(one, files(&[("a", "bc"), ("d", "")]));
     }
 
     #[test]

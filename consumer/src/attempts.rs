@@ -2,7 +2,8 @@
 //!
 //! Before a body is sent, its attempt is written to a stream and confirmed, on the connection that holds the shard. A consumer
 //! that is frozen or cut off gets no confirm, so it sends nothing; one that dies after the confirm leaves an attempt open,
-//! and its successor sees it here. A reader in the background folds the last day; whoever asks first writes a mark and waits
+//! and its successor sees it here. In the same stream stands what changes came to that needed no upload, for no manifest tells
+//! of it. A reader in the background folds it all; whoever asks first writes a mark and waits
 //! until the reader has come to it, so the answer holds everything that was confirmed before the question.
 
 mod log;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use flowlift_azkaban::ProjectName;
+use flowlift_common::Seen;
 use flowlift_common::amqp::{AmqpError, Link, Sender, Start, StreamReader};
 use flowlift_common::ledger::{self, Attempt, AttemptEvent};
 use flowlift_common::topology::ATTEMPTS;
@@ -19,9 +21,6 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 pub use log::AttemptLog;
-
-/// How far back the reader begins: an upload is decided within minutes, clocks may differ by hours.
-const LOOK_BACK_MS: u64 = 24 * 3_600_000;
 
 /// The stream of attempts on one link. After a lost connection it is opened anew; dropping it ends its tasks.
 pub struct OpenAttempts {
@@ -53,8 +52,8 @@ impl OpenAttempts {
     pub async fn open(link: &Link) -> Result<Self, AmqpError> {
         let shared = Arc::<Shared>::default();
         let sender = Sender::open(link).await?;
-        let from = Start::Since(now_ms().saturating_sub(LOOK_BACK_MS));
-        let reader = StreamReader::open(link, ATTEMPTS, from).await?;
+        // all of it: it keeps two days, and no clock has to be right
+        let reader = StreamReader::open(link, ATTEMPTS, Start::First).await?;
         let (asks, asked) = mpsc::unbounded_channel();
         let mut tasks = JoinSet::new();
         tasks.spawn(read(reader, Arc::clone(&shared)));
@@ -67,16 +66,17 @@ impl OpenAttempts {
         })
     }
 
-    /// The attempts at a project that were begun before this call and are not ended.
+    /// The attempts at a project that were begun before this call and are not ended, and what no manifest tells of its changes.
     ///
     /// # Errors
     /// [`AmqpError::Lost`] when the connection ends before the reader has come so far.
-    pub async fn open_for(&self, project: &ProjectName) -> Result<Vec<Attempt>, AmqpError> {
+    pub async fn open_for(&self, project: &ProjectName) -> Result<(Vec<Attempt>, Seen), AmqpError> {
         let (ask, answer) = oneshot::channel();
         if self.asks.send(ask).is_err() || answer.await.is_err() {
             return Err(self.shared.lost());
         }
-        Ok(self.shared.lock().log.open_for(project))
+        let state = self.shared.lock();
+        Ok((state.log.open_for(project), state.log.seen_for(project)))
     }
 
     /// Writes down that an upload begins; its body may be sent when this returns.
@@ -88,12 +88,19 @@ impl OpenAttempts {
     }
 
     /// Writes down that an upload is decided.
-    pub async fn ended(&self, attempt: &str, project: &ProjectName) -> Result<(), AmqpError> {
+    pub async fn ended(&self, attempt: &str, project: &ProjectName, landed: bool) -> Result<(), AmqpError> {
         let event = AttemptEvent::Ended {
             attempt: attempt.to_owned(),
             project: project.clone(),
+            landed,
         };
         self.write(&event).await
+    }
+
+    /// Writes down what changes came to that needed no upload; they may be acknowledged when this returns.
+    pub async fn seen(&self, project: &ProjectName, seen: Seen) -> Result<(), AmqpError> {
+        let project = project.clone();
+        self.write(&AttemptEvent::Seen { project, seen }).await
     }
 
     async fn write(&self, event: &AttemptEvent) -> Result<(), AmqpError> {

@@ -3,26 +3,36 @@
 //! One loop owns the hearts; each action runs in a task of its own and comes back as an event. Answers carry the project's
 //! epoch: what was aborted meanwhile is dropped unheard.
 
+mod azkaban;
+mod leaving;
 mod tasks;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flowlift_azkaban::ProjectName;
 use flowlift_azkaban::client::Client;
+use flowlift_common::Seen;
 use flowlift_common::amqp::{AmqpError, Sender};
+use flowlift_common::topology::parked_queue;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::attempts::OpenAttempts;
+use crate::breaker::Breaker;
 use crate::hands::Hands;
 use crate::held::Held;
+use crate::lease::Lease;
+use crate::looks::{Look, Looks};
 use crate::metrics::Metrics;
 use crate::permits::{Permit, Permits};
-use crate::project::{Action, Arrival, Doubtful, Event, Limits, PlanAsk, Project, Settlement};
+use crate::project::{Action, Arrival, Event, Limits, PlanAsk, Project, Settlement};
+use crate::settle;
 
+/// After a look that Azkaban did not answer, the next try.
+const LOOK_RETRY_MS: u64 = 60_000;
 /// The most projects that are unpacked at the same time: an unpacked project of 10,000 flows takes some 30 MB.
 const DESKS: usize = 4;
 
@@ -41,8 +51,12 @@ pub struct Tools {
     pub permits: Permits,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Whether the broker was heard of late.
+    pub lease: Lease,
     /// Times.
     pub limits: Limits,
+    /// K.
+    pub shards: u16,
     /// Unsettled messages the broker hands over per shard.
     pub prefetch: u16,
 }
@@ -56,6 +70,8 @@ struct Room {
     running: Option<AbortHandle>,
     permit: Option<Permit>,
     timer: Option<u64>,
+    /// It tries for all whether Azkaban is back.
+    probing: bool,
 }
 
 /// An answer on its way back.
@@ -68,7 +84,13 @@ struct Back {
 enum What {
     Heard(Event),
     Permit(Box<Permit>),
-    Settled { receipts: Vec<u64>, uploaded: bool },
+    Settled {
+        receipts: Vec<u64>,
+        uploaded: bool,
+    },
+    Parked(Vec<u64>),
+    /// A look was taken at a project that need not be in hand; `false`: it could not be.
+    Looked(Look, bool),
     Broken(AmqpError),
 }
 
@@ -88,6 +110,10 @@ pub struct Floor {
     held: HashMap<u64, Arc<Held>>,
     per_shard: HashMap<u16, usize>,
     timers: BTreeSet<(u64, String)>,
+    looks: Looks,
+    breaker: Breaker,
+    /// Projects that want to turn to Azkaban while it is away.
+    kept_waiting: Vec<String>,
     draining: BTreeSet<u16>,
     desks: Arc<Semaphore>,
     tasks: JoinSet<()>,
@@ -108,6 +134,9 @@ impl Floor {
             held: HashMap::new(),
             per_shard: HashMap::new(),
             timers: BTreeSet::new(),
+            looks: Looks::default(),
+            breaker: Breaker::default(),
+            kept_waiting: Vec::new(),
             draining: BTreeSet::new(),
             desks: Arc::new(Semaphore::new(
                 std::thread::available_parallelism()
@@ -141,6 +170,7 @@ impl Floor {
         let arrival = Arrival {
             receipt: held.receipt,
             returns: held.returns(),
+            changes: held.changes(),
             window_full,
         };
         let (key, draining) = (project.key(), self.draining.contains(&shard));
@@ -188,15 +218,20 @@ impl Floor {
             .is_some_and(|due| due <= now)
     }
 
-    fn furnish(&self, project: &ProjectName, shard: u16) -> Room {
-        let hands = Hands {
+    fn hands(&self, project: &ProjectName) -> Hands {
+        Hands {
             project: project.clone(),
             consumer: Arc::clone(&self.tools.consumer),
             client: self.tools.client.clone(),
             work: Arc::default(),
             metrics: Arc::clone(&self.tools.metrics),
+            lease: self.tools.lease.clone(),
             desks: Arc::clone(&self.desks),
-        };
+        }
+    }
+
+    fn furnish(&self, project: &ProjectName, shard: u16) -> Room {
+        let hands = self.hands(project);
         let heart = Project::new(self.tools.limits, rand::random());
         Room {
             shard,
@@ -206,6 +241,7 @@ impl Floor {
             running: None,
             permit: None,
             timer: None,
+            probing: false,
         }
     }
 
@@ -214,10 +250,15 @@ impl Floor {
     /// # Errors
     /// When the connection to RabbitMQ broke in some action: the session is over.
     pub async fn turn(&mut self) -> Result<Vec<News>, AmqpError> {
-        let due = self
-            .timers
-            .first()
-            .map(|(at, _)| self.began + Duration::from_millis(*at));
+        let due = [
+            self.timers.first().map(|(at, _)| *at),
+            self.looks.next_ms(),
+            self.breaker
+                .retry_at_ms()
+                .filter(|_| !self.kept_waiting.is_empty()),
+        ];
+        let due = due.into_iter().flatten().min();
+        let due = due.map(|at| self.began + Duration::from_millis(at));
         let sleep = async {
             match due {
                 Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -226,15 +267,33 @@ impl Floor {
         };
         tokio::select! {
             Some(back) = self.answers.recv() => self.answer(back),
-            () = sleep => {
-                let key = self.timers.first().map(|(_, key)| key.clone());
-                Ok(key.map_or_else(Vec::new, |key| self.hear(&key, Event::Timer)))
-            }
+            () = sleep => Ok(self.time_has_come()),
             Some(_) = self.tasks.join_next() => Ok(Vec::new()),
         }
     }
 
+    fn time_has_come(&mut self) -> Vec<News> {
+        let now = self.now_ms();
+        while let Some(look) = self.looks.take(now) {
+            self.look_again(look);
+        }
+        self.admit_waiting(now);
+        let due = self.timers.first().filter(|(at, _)| *at <= now);
+        let key = due.map(|(_, key)| key.clone());
+        key.map_or_else(Vec::new, |key| self.hear(&key, Event::Timer))
+    }
+
     fn answer(&mut self, back: Back) -> Result<Vec<News>, AmqpError> {
+        match back.what {
+            What::Broken(error) if !self.rooms.contains_key(&back.key) => return Err(error),
+            What::Looked(look, told) => {
+                if !told {
+                    self.looks.put(self.now_ms() + LOOK_RETRY_MS, look);
+                }
+                return Ok(Vec::new());
+            }
+            _ => {}
+        }
         let Some(room) = self
             .rooms
             .get_mut(&back.key)
@@ -251,12 +310,19 @@ impl Floor {
                 Event::Permit
             }
             What::Settled { receipts, uploaded } => {
-                room.hands.work().remember(uploaded);
+                room.hands.work().settled(uploaded);
                 for receipt in receipts {
                     self.let_go(receipt);
                 }
                 Event::Settled
             }
+            What::Parked(receipts) => {
+                for receipt in receipts {
+                    self.let_go(receipt);
+                }
+                Event::Parked
+            }
+            What::Looked(..) => return Ok(Vec::new()),
         };
         Ok(self.hear(&back.key, event))
     }
@@ -275,6 +341,10 @@ impl Floor {
             return Vec::new();
         };
         let fenced = room.heart.is_fenced().then(|| room.heart.in_phase_for(now));
+        self.watch(key, &event, now);
+        let Some(room) = self.rooms.get_mut(key) else {
+            return Vec::new();
+        };
         let actions = room.heart.handle(event, now);
         if let Some(waited) = fenced.filter(|_| !room.heart.is_fenced()) {
             self.tools.metrics.fenced(waited);
@@ -288,10 +358,7 @@ impl Floor {
             return news;
         };
         let shard = room.shard;
-        if room.heart.is_quiet()
-            && room.heart.receipts().next().is_none()
-            && room.hands.work().seen.is_empty()
-        {
+        if room.heart.is_quiet() && room.heart.receipts().next().is_none() {
             self.wind_down(key);
         }
         news.extend(self.quiet(shard));
@@ -318,7 +385,10 @@ impl Floor {
     /// A heart without work keeps only what saves a look at the stream of attempts; a few bytes per project.
     fn wind_down(&self, key: &str) {
         if let Some(room) = self.rooms.get(key) {
-            room.hands.work().forget();
+            let mut work = room.hands.work();
+            work.forget();
+            // asked for anew at the next message
+            work.seen = Seen::default();
         }
     }
 
@@ -326,30 +396,27 @@ impl Floor {
         let Some(room) = self.rooms.get_mut(key) else {
             return Vec::new();
         };
-        let hands = room.hands.clone();
+        let (hands, room_shard) = (room.hands.clone(), room.shard);
         match action {
             Action::WantPermit => {
-                let permits = self.tools.permits.clone();
-                self.run(key, async move {
-                    permits
-                        .acquire()
-                        .await
-                        .map_or_else(What::Broken, |permit| What::Permit(Box::new(permit)))
-                });
+                let now = self.now_ms();
+                if self.kept_waiting.is_empty() && self.breaker.admit(now) {
+                    self.want_permit(key);
+                } else {
+                    self.kept_waiting.push(key.to_owned());
+                }
             }
             Action::DropPermit => {
                 room.permit = None;
+                if std::mem::take(&mut room.probing) {
+                    let now = self.now_ms();
+                    self.breaker.gave_up(now);
+                }
+                self.kept_waiting.retain(|waiting| waiting != key);
             }
             Action::AskOpenAttempts => {
                 let attempts = Arc::clone(&self.tools.attempts);
-                self.run(key, async move {
-                    match attempts.open_for(&hands.project).await {
-                        Ok(open) => {
-                            What::Heard(Event::OpenAttempts(open.into_iter().map(tasks::left).collect()))
-                        }
-                        Err(error) => What::Broken(error),
-                    }
-                });
+                self.run(key, async move { tasks::take_over(&attempts, &hands).await });
             }
             Action::ReadBase => self.run(key, async move { What::Heard(hands.read_base().await) }),
             Action::Make => self.run(key, async move { What::Heard(hands.make().await) }),
@@ -363,10 +430,23 @@ impl Floor {
             }
             Action::Upload => self.run(key, async move { What::Heard(hands.upload().await) }),
             Action::Look(whose) => {
-                let attempt = tasks::name_of(&hands, &whose);
-                self.run(key, async move { What::Heard(hands.look(&attempt).await) });
+                let (attempt, server) = tasks::attempt_of(&hands, &whose);
+                self.run(key, async move {
+                    What::Heard(hands.look(&attempt, server.as_deref()).await)
+                });
             }
-            Action::EndAttempt(whose) => self.end_attempt(key, &hands, &whose),
+            Action::EndAttempt(whose, landed) => {
+                let (attempt, _) = tasks::attempt_of(&hands, &whose);
+                self.end_attempt(key, &hands, attempt, landed);
+            }
+            Action::Park(receipts) => self.park(key, room_shard, receipts),
+            Action::LookLater(after) => {
+                let at_ms = self.now_ms() + u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                if let Some(attempt) = tasks::uploaded_last(&hands) {
+                    let project = hands.project.clone();
+                    self.looks.put(at_ms, Look { project, attempt });
+                }
+            }
             Action::List => self.run(key, async move { What::Heard(hands.list().await) }),
             Action::Schedule => self.run(key, async move { What::Heard(hands.schedule().await) }),
             Action::Settle(settlement) => self.settle(key, hands, settlement),
@@ -403,12 +483,31 @@ impl Floor {
             .collect()
     }
 
-    fn end_attempt(&mut self, key: &str, hands: &Hands, whose: &Doubtful) {
-        let (attempts, attempt) = (Arc::clone(&self.tools.attempts), tasks::name_of(hands, whose));
+    /// Moves messages to the parked queue of their shard.
+    fn park(&mut self, key: &str, shard: u16, receipts: Vec<u64>) {
+        let held: Vec<Arc<Held>> = receipts
+            .iter()
+            .filter_map(|receipt| self.held.get(receipt))
+            .map(Arc::clone)
+            .collect();
+        let (sender, metrics) = (self.tools.sender.clone(), Arc::clone(&self.tools.metrics));
+        self.run(key, async move {
+            match settle::move_to(&sender, &parked_queue(shard), &held).await {
+                Ok(()) => {
+                    metrics.messages_parked(held.len() as u64);
+                    What::Parked(receipts)
+                }
+                Err(error) => What::Broken(error),
+            }
+        });
+    }
+
+    fn end_attempt(&mut self, key: &str, hands: &Hands, attempt: String, landed: bool) {
+        let attempts = Arc::clone(&self.tools.attempts);
         let (project, back, key) = (hands.project.clone(), self.back.clone(), key.to_owned());
         let epoch = self.rooms.get(&key).map_or(0, |room| room.epoch);
         self.tasks.spawn(async move {
-            if let Err(error) = attempts.ended(&attempt, &project).await {
+            if let Err(error) = attempts.ended(&attempt, &project, landed).await {
                 let _ = back.send(Back {
                     key,
                     epoch,
@@ -420,13 +519,14 @@ impl Floor {
 
     fn settle(&mut self, key: &str, hands: Hands, settlement: Settlement) {
         let (sender, metrics) = (self.tools.sender.clone(), Arc::clone(&self.tools.metrics));
+        let attempts = Arc::clone(&self.tools.attempts);
         let touched: BTreeSet<u64> = settlement.changes.iter().map(|(id, _)| id.receipt).collect();
         let wanted = |held: &&Arc<Held>| {
             touched.contains(&held.receipt) || settlement.receipts.contains(&held.receipt)
         };
         let held: Vec<Arc<Held>> = self.held.values().filter(wanted).map(Arc::clone).collect();
         self.run(key, async move {
-            match tasks::settle_one(&sender, &hands, &settlement, &held, &metrics).await {
+            match tasks::settle_one(&sender, &attempts, &hands, &settlement, &held, &metrics).await {
                 Ok(()) => What::Settled {
                     receipts: settlement.receipts,
                     uploaded: settlement.uploaded,
@@ -434,95 +534,6 @@ impl Floor {
                 Err(error) => What::Broken(error),
             }
         });
-    }
-
-    /// Begins nothing new on these shards; [`News::Quiet`] follows for each, at once where nothing is begun.
-    pub fn drain(&mut self, shards: &BTreeSet<u16>) -> Vec<News> {
-        self.draining.extend(shards);
-        let keys: Vec<String> = self
-            .rooms
-            .iter()
-            .filter(|(_, room)| shards.contains(&room.shard))
-            .map(|(key, _)| key.clone())
-            .collect();
-        let mut news: Vec<News> = keys.iter().flat_map(|key| self.hear(key, Event::Drain)).collect();
-        for shard in shards {
-            news.extend(self.quiet(*shard));
-        }
-        news
-    }
-
-    /// Waits for records that are still on their way, for example that an upload is decided.
-    pub async fn finish(&mut self, at_most: Duration) {
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(at_most, all).await.is_err() {
-            tracing::debug!("left with records on their way");
-        }
-    }
-
-    /// The shards that have messages in hand.
-    #[must_use]
-    pub fn busy_shards(&self) -> BTreeSet<u16> {
-        self.per_shard
-            .iter()
-            .filter(|(_, count)| **count > 0)
-            .map(|(shard, _)| *shard)
-            .collect()
-    }
-
-    /// Whether some upload is being decided.
-    #[must_use]
-    pub fn is_begun(&self) -> bool {
-        self.rooms.values().any(|room| room.heart.is_begun())
-    }
-
-    /// Tells once that a draining shard is quiet, and takes its messages out.
-    fn quiet(&mut self, shard: u16) -> Option<News> {
-        if !self.draining.contains(&shard) {
-            return None;
-        }
-        if self
-            .rooms
-            .values()
-            .any(|room| room.shard == shard && !room.heart.is_quiet())
-        {
-            return None;
-        }
-        self.draining.remove(&shard);
-        Some(News::Quiet(shard, self.forget_shard(shard)))
-    }
-
-    /// Drops all that is known of a shard, tasks included; returns its messages.
-    pub fn forget_shard(&mut self, shard: u16) -> Vec<Arc<Held>> {
-        let keys: Vec<String> = self
-            .rooms
-            .iter()
-            .filter(|(_, room)| room.shard == shard)
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in keys {
-            if let Some(room) = self.rooms.remove(&key) {
-                if let Some(running) = room.running {
-                    running.abort();
-                }
-                if let Some(timer) = room.timer {
-                    self.timers.remove(&(timer, key));
-                }
-            }
-        }
-        self.draining.remove(&shard);
-        self.per_shard.remove(&shard);
-        let receipts: Vec<u64> = self
-            .held
-            .values()
-            .filter(|held| held.shard == shard)
-            .map(|held| held.receipt)
-            .collect();
-        let mut by_receipt: BTreeMap<u64, Arc<Held>> = BTreeMap::new();
-        for receipt in receipts {
-            by_receipt.extend(self.held.remove(&receipt).map(|held| (receipt, held)));
-        }
-        by_receipt.into_values().collect()
     }
 
     /// Brings the gauges up to date.

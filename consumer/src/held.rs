@@ -55,6 +55,19 @@ impl Held {
         }
     }
 
+    /// How many changes it holds, as far as its headers say.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        let number = |name| match self.headers()?.inner().get(name)? {
+            AMQPValue::LongLongInt(number) => u64::try_from(*number).ok(),
+            _ => None,
+        };
+        match (number("flowlift-first"), number("flowlift-last")) {
+            (Some(first), Some(last)) => last.saturating_sub(first).saturating_add(1),
+            _ => 1,
+        }
+    }
+
     fn headers(&self) -> Option<&FieldTable> {
         self.delivery.properties.headers().as_ref()
     }

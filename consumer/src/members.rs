@@ -55,14 +55,14 @@ impl Members {
         word.joined.then_some(word.name)
     }
 
-    /// How many of the shards fall to oneself among those alive.
-    pub fn held(&mut self, shards: u16, now: Instant) -> usize {
+    /// The shards that fall to oneself among those alive.
+    pub fn shards(&mut self, shards: u16, now: Instant) -> Vec<u16> {
         self.others
             .retain(|_, heard| now.duration_since(*heard) < GONE_AFTER);
         let names = || self.others.keys().map(String::as_str).chain([self.me.as_str()]);
         (0..shards)
             .filter(|shard| rendezvous::winner(names(), *shard) == Some(self.me.as_str()))
-            .count()
+            .collect()
     }
 }
 
@@ -125,15 +125,15 @@ mod tests {
     fn shards_are_shared_among_those_heard_of_lately() {
         let mut members = Members::new("a");
         let now = Instant::now();
-        assert_eq!(members.held(256, now), 256);
+        assert_eq!(members.shards(256, now).len(), 256);
         assert_eq!(
             members.hear(br#"{"name":"b","joined":true}"#, now).as_deref(),
             Some("b")
         );
         assert_eq!(members.hear(br#"{"name":"b","joined":false}"#, now), None);
         assert_eq!(members.hear(br#"{"name":"a","joined":true}"#, now), None);
-        let shared = members.held(256, now);
+        let shared = members.shards(256, now).len();
         assert!((90..170).contains(&shared), "{shared}");
-        assert_eq!(members.held(256, now + GONE_AFTER), 256);
+        assert_eq!(members.shards(256, now + GONE_AFTER).len(), 256);
     }
 }

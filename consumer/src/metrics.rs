@@ -12,7 +12,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowlift_common::Envelope;
 use flowlift_common::ledger::Outcome;
 use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 
@@ -21,7 +20,7 @@ use crate::project::Settlement;
 use make::Maker;
 
 /// What became of a message.
-const MESSAGE_RESULTS: [&str; 3] = ["settled", "dead", "returned"];
+const MESSAGE_RESULTS: [&str; 4] = ["settled", "dead", "parked", "returned"];
 /// What became of an upload, by the first answer to it.
 const UPLOAD_RESULTS: [&str; 4] = ["landed", "refused", "doubtful", "failed"];
 
@@ -36,6 +35,7 @@ pub struct Metrics {
     upload_bytes: IntCounter,
     changes_uploaded: IntCounter,
     foreign_uploads: IntCounter,
+    zombies: IntCounter,
     azkaban_errors: IntCounterVec,
     amqp_connections: IntCounter,
     lost_leases: IntCounter,
@@ -53,6 +53,8 @@ pub struct Metrics {
     projects_active: IntGauge,
     fences_waiting: IntGauge,
     shards_held: IntGauge,
+    messages_parked: IntGauge,
+    breaker_open: IntGauge,
     permits_held: IntGauge,
     permits_waiting: IntGauge,
     amqp_connected: IntGauge,
@@ -75,13 +77,14 @@ impl Metrics {
                 "Changes that got their final outcome",
                 &["outcome"],
             ),
-            messages: maker.counters("messages_total", "Messages whose delivery was ended: acknowledged, moved to the dead letters as unreadable, or given back", &["result"]),
+            messages: maker.counters("messages_total", "Messages whose delivery was ended: acknowledged, moved to the dead letters as unreadable, parked, or given back", &["result"]),
             received: maker.counter("messages_received_total", "Messages received from shards, the returned ones each time they come"),
             redeliveries: maker.counter("redeliveries_total", "Messages received that the broker had handed out before"),
             uploads: maker.counters("uploads_total", "Uploads by the first answer to them; a doubtful one is decided later by what Azkaban then has", &["result"]),
             upload_bytes: maker.counter("upload_bytes_total", "Bytes of zips in landed uploads"),
             changes_uploaded: maker.counter("changes_uploaded_total", "Changes that landed uploads carried"),
-            foreign_uploads: maker.counter("foreign_uploads_total", "Uploads that found versions of the project in between that this consumer did not make"),
+            foreign_uploads: maker.counter("foreign_uploads_total", "Uploads by others that were found in a project's versions, taken as they are or merged"),
+            zombies: maker.counter("zombie_uploads_total", "Abandoned uploads that landed over a newer one and were undone"),
             azkaban_errors: maker.counters("azkaban_errors_total", "Calls to Azkaban that failed, by what can be done about it and by what it was", &["class", "code"]),
             amqp_connections: maker.counter("amqp_connections_total", "Connections to RabbitMQ that came about"),
             lost_leases: maker.counter("lost_leases_total", "Shards lost with work in hand: the connection broke, or the broker ended the subscription"),
@@ -99,6 +102,8 @@ impl Metrics {
             projects_active: maker.level("projects_active", "Projects with something in hand"),
             fences_waiting: maker.level("fences_waiting", "Projects that wait for an upload that was left open"),
             shards_held: maker.level("shards_held", "Shards that fall to this consumer among those it knows of"),
+            messages_parked: maker.level("messages_parked", "Messages of projects that cannot go on, in the parked queues of the shards that fall to this consumer"),
+            breaker_open: maker.level("breaker_open", "Whether Azkaban counts as away: 1, and one project asks for all, or 0"),
             permits_held: maker.level("permits_held", "Permits for connections to Azkaban held by this consumer"),
             permits_waiting: maker.level("permits_waiting", "Permits for connections to Azkaban that this consumer waits for"),
             amqp_connected: maker.level("amqp_connected", "Whether RabbitMQ is connected: 1 or 0"),
@@ -144,11 +149,11 @@ impl Metrics {
         self.redeliveries.inc_by(u64::from(redelivered));
     }
 
-    /// Outcomes are confirmed and messages acknowledged; `envelopes` are the messages by receipt, `held` their deliveries.
+    /// Outcomes are confirmed and messages acknowledged; `published` says when, by receipt, `held` are the deliveries.
     pub fn settled(
         &self,
         settlement: &Settlement,
-        envelopes: &[(u64, Envelope)],
+        published: &HashMap<u64, u64>,
         held: &[Arc<Held>],
         now_ms: u64,
     ) {
@@ -162,10 +167,6 @@ impl Metrics {
         {
             observe(&self.message_held, held.since.elapsed());
         }
-        let published: HashMap<u64, u64> = envelopes
-            .iter()
-            .map(|(receipt, envelope)| (*receipt, envelope.published_ms))
-            .collect();
         for (id, last) in &settlement.changes {
             self.changes.with_label_values(&[last.outcome.as_str()]).inc();
             if !matches!(
@@ -180,6 +181,27 @@ impl Metrics {
                 observe(&self.change_latency, Duration::from_millis(took));
             }
         }
+    }
+
+    /// Messages were moved to the parked queue.
+    pub fn messages_parked(&self, count: u64) {
+        self.messages.with_label_values(&["parked"]).inc_by(count);
+    }
+
+    /// So many messages lie in the parked queues.
+    pub fn parked(&self, messages: u64) {
+        self.messages_parked
+            .set(i64::try_from(messages).unwrap_or(i64::MAX));
+    }
+
+    /// Azkaban counts as away, or works.
+    pub fn breaker(&self, open: bool) {
+        self.breaker_open.set(i64::from(open));
+    }
+
+    /// An abandoned upload was found over a newer one.
+    pub fn zombie(&self) {
+        self.zombies.inc();
     }
 
     /// A message that names no project went to the dead letters.

@@ -10,13 +10,16 @@ use flowlift_common::topology::{PREFETCH, Retention, shard_of};
 use lapin::Consumer;
 use lapin::message::Delivery;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempts::OpenAttempts;
 use crate::floor::{Floor, News, Tools};
 use crate::held::Held;
+use crate::lease::Lease;
 use crate::members::{self, Members};
 use crate::metrics::Metrics;
+use crate::parked::{self, Parked};
 use crate::permits::Permits;
 use crate::project::Limits;
 use crate::settle;
@@ -24,6 +27,10 @@ use crate::shards::{FromShard, Shards};
 
 /// How often gauges are brought up to date.
 const TICK: Duration = Duration::from_secs(1);
+
+/// A message that came back so often is buried unread: whoever planned it has probably died of it. Hand-overs count, too, so it
+/// is far above what they come to while an Azkaban is down for two nights.
+const RETURNS: u64 = 100;
 
 /// How long the last records may take when leaving; a successor finds out by itself what they would have told.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -96,6 +103,9 @@ struct Session<'s> {
     words: Consumer,
     members: Members,
     permits: Permits,
+    lease: Lease,
+    parked: Option<Parked>,
+    unparking: JoinSet<(Parked, Result<u64, AmqpError>)>,
 }
 
 impl<'s> Session<'s> {
@@ -103,6 +113,7 @@ impl<'s> Session<'s> {
         let sender = Sender::open(link).await?;
         let permits = Permits::open(link, setup.permits).await?;
         let attempts = Arc::new(OpenAttempts::open(link).await?);
+        let lease = Lease::new(link.heartbeat() / 2);
         let tools = Tools {
             consumer: setup.name.as_str().into(),
             client: setup.client.clone(),
@@ -110,7 +121,9 @@ impl<'s> Session<'s> {
             attempts,
             permits: permits.clone(),
             metrics: Arc::clone(&setup.metrics),
+            lease: lease.clone(),
             limits: Limits::default(),
+            shards: setup.shards,
             prefetch: PREFETCH,
         };
         let words = members::listen(link).await?;
@@ -128,12 +141,16 @@ impl<'s> Session<'s> {
             words,
             members,
             permits,
+            lease,
+            parked: Some(Parked::open(link).await?),
+            unparking: JoinSet::new(),
         })
     }
 
     async fn work(&mut self) -> Result<Left, AmqpError> {
         let mut tick = tokio::time::interval(TICK);
         let mut said = Instant::now();
+        let mut parked = tokio::time::interval(parked::EVERY);
         loop {
             tokio::select! {
                 () = self.setup.stop.cancelled() => return self.leave().await,
@@ -145,7 +162,13 @@ impl<'s> Session<'s> {
                     if said.elapsed() >= members::EVERY {
                         said = Instant::now();
                         members::say(&self.sender, &self.setup.name, false).await?;
+                        self.lease.heard(said);
                     }
+                }
+                _ = parked.tick() => self.look_after_parked(),
+                Some(Ok((parked, looked))) = self.unparking.join_next() => {
+                    self.parked = Some(parked);
+                    self.setup.metrics.parked(looked?);
                 }
             }
         }
@@ -161,6 +184,10 @@ impl<'s> Session<'s> {
                 let held = self.hold(shard, *delivery);
                 if !self.shards.is_present(shard, generation) {
                     return settle::give_back(&held).await;
+                }
+                if held.returns() >= RETURNS {
+                    let reason = format!("it was handed out {RETURNS} times and never settled");
+                    return self.bury(&held, &reason).await;
                 }
                 let Some(project) = held.project() else {
                     let unread = held.open().err();
@@ -202,10 +229,7 @@ impl<'s> Session<'s> {
     async fn bury(&mut self, held: &Held, reason: &str) -> Result<(), AmqpError> {
         tracing::warn!(shard = held.shard, "a message went to the dead letters: {reason}");
         settle::bury_unread(&self.sender, held, reason).await?;
-        held.delivery
-            .acker
-            .ack(lapin::options::BasicAckOptions::default())
-            .await?;
+        settle::acknowledge(held).await?;
         self.setup.metrics.message_dead();
         Ok(())
     }
@@ -281,11 +305,22 @@ impl<'s> Session<'s> {
         Ok(Left::Drained)
     }
 
+    /// Has the parked queues of the shards that fall to us looked at, beside everything else.
+    fn look_after_parked(&mut self) {
+        let mine = self.members.shards(self.setup.shards, Instant::now());
+        if let Some(mut parked) = self.parked.take() {
+            self.unparking.spawn(async move {
+                let looked = parked.look(&mine).await;
+                (parked, looked)
+            });
+        }
+    }
+
     fn gauges(&mut self) {
         self.floor.count();
         let metrics = &self.setup.metrics;
         metrics.oldest_in_hand(self.floor.oldest().map(|since| since.elapsed()));
-        metrics.shards_held(self.members.held(self.setup.shards, Instant::now()));
+        metrics.shards_held(self.members.shards(self.setup.shards, Instant::now()).len());
         metrics.permits(self.permits.held(), self.permits.waiting());
     }
 }

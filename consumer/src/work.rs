@@ -1,15 +1,17 @@
 //! What the shell keeps of a project between two actions of its heart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use flowlift_common::{Envelope, ledger};
+use flowlift_azkaban::client::ProjectId;
+use flowlift_common::{RunId, Seen, ledger};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::base::Base;
-use crate::plan::{ScheduleStep, Seen};
+use crate::base::{Base, Finding};
+use crate::held::Held;
+use crate::plan::{ChangeId, ScheduleStep};
 
 /// A base and what Azkaban said about it.
 #[derive(Debug, Clone)]
@@ -20,8 +22,6 @@ pub struct BaseInHand {
     pub exists: bool,
     /// The highest version seen, burnt ones included; 0: never uploaded.
     pub highest: u32,
-    /// Whether the landed zip was written by the upload that its manifest names.
-    pub ours: bool,
     /// Its place among the unpacked projects; free again when the base is dropped.
     pub desk: Option<Arc<OwnedSemaphorePermit>>,
 }
@@ -29,8 +29,8 @@ pub struct BaseInHand {
 /// A batch, planned and packed.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// The messages it settles, read.
-    pub envelopes: Arc<Vec<(u64, Envelope)>>,
+    /// The messages it settles, as they came.
+    pub held: Vec<Arc<Held>>,
     /// The attempt's id, which is the zip's file name.
     pub attempt: String,
     /// Its generation.
@@ -45,8 +45,21 @@ pub struct Prepared {
     pub highest: u32,
     /// Changes that the upload carries.
     pub carried: usize,
-    /// Orders to remember if nothing is uploaded.
+    /// What to remember if nothing is uploaded.
     pub seen: Seen,
+    /// What comes back with it: run, sequence and flow.
+    pub restored: Vec<(RunId, u64, String)>,
+}
+
+/// An upload of ours that was read back and settled: as long as it is the newest version, it is what counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The project's number.
+    pub project: ProjectId,
+    /// The version.
+    pub version: u32,
+    /// The attempt, which is its file name.
+    pub attempt: String,
 }
 
 /// A project's things.
@@ -56,41 +69,54 @@ pub struct Work {
     pub base: Option<BaseInHand>,
     /// Planned last.
     pub prepared: Option<Prepared>,
-    /// When the announcement was confirmed: a body that has not begun soon after must be announced anew.
+    /// When it was announced: a body that has not begun soon after must be announced anew.
     pub announced: Option<Instant>,
+    /// Azkaban's process at that time, where it tells.
+    pub server: Option<String>,
+    /// Attempts that a former holder left open: the processes they were sent to.
+    pub left: BTreeMap<String, Option<String>>,
     /// The upload that was answered.
     pub upload: Option<ledger::UploadFacts>,
+    /// The project in which it was.
+    pub project: Option<ProjectId>,
     /// Whether the project was made for this batch.
     pub created: bool,
-    /// Orders that stand in no manifest yet.
+    /// Changes whose schedules were set or removed.
+    pub rescheduled: BTreeSet<ChangeId>,
+    /// What stands in no manifest yet.
     pub seen: Seen,
+    /// What was uploaded and settled last.
+    pub known: Option<Known>,
+    /// What people were told of the project's history.
+    pub told: Vec<Finding>,
 }
-
-/// How many unrecorded orders are remembered per project.
-const SEEN: usize = 20_000;
 
 impl Work {
     /// Forgets the batch; what has to outlive it stays.
     pub fn forget(&mut self) {
-        let seen = std::mem::take(&mut self.seen);
         *self = Self {
-            seen,
+            seen: std::mem::take(&mut self.seen),
+            known: self.known.take(),
+            told: std::mem::take(&mut self.told),
             ..Self::default()
         };
     }
 
-    /// Remembers orders after a batch that needed no upload, or drops them once a manifest holds them.
-    pub fn remember(&mut self, uploaded: bool) {
+    /// Takes note of a settled batch: with an upload, its manifest holds everything; without one, orders are to be remembered.
+    pub fn settled(&mut self, uploaded: bool) {
+        let Some(prepared) = &self.prepared else {
+            return;
+        };
         if uploaded {
-            self.seen.clear();
-        } else if let Some(prepared) = &self.prepared {
-            for (key, order) in &prepared.seen {
-                let known = self.seen.entry(key.clone()).or_insert(*order);
-                *known = (*known).max(*order);
-            }
-            while self.seen.len() > SEEN {
-                self.seen.pop_first();
-            }
+            self.seen = Seen::default();
+            let landed = self.upload.as_ref().zip(self.project);
+            self.known = landed.map(|(upload, project)| Known {
+                project,
+                version: upload.version,
+                attempt: upload.attempt.clone(),
+            });
+        } else {
+            self.seen.merge(prepared.seen.clone());
         }
     }
 

@@ -16,21 +16,18 @@ const NOT_BEGUN: u64 = u64::MAX;
 ///
 /// Bytes count when they are handed to the connection, a little before they are on the wire. So `all_sent` errs on the safe
 /// side: while it is `false` Azkaban cannot have a whole zip, and a broken upload left no trace.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct BodyState(Arc<Counts>);
 
-#[derive(Debug)]
 struct Counts {
     total: AtomicU64,
     left: AtomicU64,
+    allowed: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Default for BodyState {
     fn default() -> Self {
-        Self(Arc::new(Counts {
-            total: AtomicU64::new(NOT_BEGUN),
-            left: AtomicU64::new(0),
-        }))
+        Self::while_allowed(|| true)
     }
 }
 
@@ -39,6 +36,15 @@ impl BodyState {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// For an upload whose body is broken off, so that nothing comes of it, when `allowed` says no before a piece leaves.
+    pub fn while_allowed(allowed: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Counts {
+            total: AtomicU64::new(NOT_BEGUN),
+            left: AtomicU64::new(0),
+            allowed: Box::new(allowed),
+        }))
     }
 
     /// Whether the whole zip has been handed over: from here on only Azkaban knows what comes of it.
@@ -62,16 +68,22 @@ impl BodyState {
 
     /// A body that is counted as it leaves. No byte is copied.
     pub(super) fn body(&self, zip: Bytes) -> Body {
+        Body::wrap_stream(stream::iter(self.pieces(zip)))
+    }
+
+    fn pieces(&self, zip: Bytes) -> impl Iterator<Item = io::Result<Bytes>> + Send + use<> {
         self.reset();
         let total = zip.len();
         self.0.total.store(total as u64, Ordering::Release);
         let state = self.clone();
-        let pieces = (0..total).step_by(PIECE).map(move |at| {
+        (0..total).step_by(PIECE).map(move |at| {
+            if !(state.0.allowed)() {
+                return Err(io::Error::other("the upload is not allowed any more"));
+            }
             let piece = zip.slice(at..total.min(at + PIECE));
             state.0.left.fetch_add(piece.len() as u64, Ordering::AcqRel);
-            Ok::<_, io::Error>(piece)
-        });
-        Body::wrap_stream(stream::iter(pieces))
+            Ok(piece)
+        })
     }
 }
 
@@ -82,6 +94,18 @@ mod tests {
     #[test]
     fn an_upload_that_has_not_begun_has_sent_nothing() {
         assert!(!BodyState::new().all_sent());
+    }
+
+    #[test]
+    fn a_body_that_is_not_allowed_any_more_breaks_off_before_its_next_piece() {
+        let pieces = AtomicU64::new(0);
+        let state = BodyState::while_allowed(move || pieces.fetch_add(1, Ordering::AcqRel) < 2);
+        let taken: Vec<_> = state.pieces(Bytes::from_static(&[7; 3 * PIECE])).collect();
+        assert_eq!(
+            taken.iter().map(Result::is_ok).collect::<Vec<_>>(),
+            [true, true, false]
+        );
+        assert!(!state.all_sent());
     }
 
     #[test]

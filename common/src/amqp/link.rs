@@ -9,6 +9,9 @@ use crate::topology::Disagreement;
 
 /// The oldest RabbitMQ whose quorum queues honour consumer priorities with a single active consumer.
 const OLDEST: (u32, u32) = (4, 0);
+/// Seconds between signs of life, unless the address says otherwise. The broker's own 60 would leave the messages of a
+/// consumer on a cut-off machine with it for minutes.
+const HEARTBEAT_S: u16 = 20;
 /// How long a broker may take to answer that a connection is closed.
 const CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -77,7 +80,11 @@ impl AmqpError {
     /// Whether trying again later can help without anybody doing anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Lost(_))
+        // a queue that somebody deleted is declared anew with the next connection
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Lost(_) | Self::NotTaken { .. }
+        )
     }
 
     /// The exit code that cli.md gives this.
@@ -109,10 +116,11 @@ impl Link {
     /// # Errors
     /// [`AmqpError::BadUrl`], [`AmqpError::Unreachable`], [`AmqpError::Access`], [`AmqpError::TooOld`].
     pub async fn connect(url: &str, name: &str) -> Result<Self, AmqpError> {
-        let uri: AMQPUri = url.parse().map_err(|reason: String| AmqpError::BadUrl {
+        let mut uri: AMQPUri = url.parse().map_err(|reason: String| AmqpError::BadUrl {
             text: without_secret(url),
             reason,
         })?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
         let broker = label(&uri);
         if let Some(version) = probe::version(&uri, &broker).await?
             && probe::parse(&version).is_some_and(|found| found < OLDEST)

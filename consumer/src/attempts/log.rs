@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use flowlift_azkaban::ProjectName;
-use flowlift_common::ledger::{Attempt, AttemptEvent};
+use flowlift_common::Seen;
+use flowlift_common::ledger::{self, Attempt, AttemptEvent};
 
 /// An attempt that is open for so long is forgotten: whatever became of it, it cannot land any more.
 const FORGET_AFTER_MS: u64 = 48 * 3_600_000;
@@ -13,22 +14,42 @@ const LOOK_EVERY: u32 = 1_000;
 /// Which attempts are open. Age goes by the own clock since the record was read: a stranger's clock may be days off.
 #[derive(Debug, Default)]
 pub struct AttemptLog {
-    open: HashMap<String, Vec<Seen>>,
+    open: HashMap<String, Vec<Open>>,
+    seen: HashMap<String, Vec<Packed>>,
+    records: u64,
     since_look: u32,
 }
 
 #[derive(Debug)]
-struct Seen {
+struct Open {
     attempt: Attempt,
     at_ms: u64,
+    /// Its place among the records.
+    at: u64,
 }
+
+/// What a project's changes came to without an upload, packed: a million flows that were published again need little.
+#[derive(Debug)]
+struct Packed {
+    body: Vec<u8>,
+    at: u64,
+}
+
+/// More pieces of one project than this are made one.
+const PIECES: usize = 16;
 
 impl AttemptLog {
     /// Takes a record that was read now.
     pub fn take(&mut self, event: AttemptEvent, now_ms: u64) {
+        self.records += 1;
         match event {
             AttemptEvent::Begun(attempt) => self.begun(attempt, now_ms),
-            AttemptEvent::Ended { attempt, project } => self.ended(&attempt, &project),
+            AttemptEvent::Ended {
+                attempt,
+                project,
+                landed,
+            } => self.ended(&attempt, &project, landed),
+            AttemptEvent::Seen { project, seen } => self.remember(&project, &seen),
             AttemptEvent::Mark { .. } => {}
         }
         self.since_look += 1;
@@ -42,8 +63,18 @@ impl AttemptLog {
     #[must_use]
     pub fn open_for(&self, project: &ProjectName) -> Vec<Attempt> {
         let open = self.open.get(&project.key());
-        open.map(|open| open.iter().map(|seen| seen.attempt.clone()).collect())
+        open.map(|open| open.iter().map(|open| open.attempt.clone()).collect())
             .unwrap_or_default()
+    }
+
+    /// What no manifest tells of a project's changes.
+    #[must_use]
+    pub fn seen_for(&self, project: &ProjectName) -> Seen {
+        let mut all = Seen::default();
+        for packed in self.seen.get(&project.key()).into_iter().flatten() {
+            all.merge(ledger::decode(&packed.body).unwrap_or_default());
+        }
+        all
     }
 
     /// How many are open altogether.
@@ -61,26 +92,56 @@ impl AttemptLog {
     fn begun(&mut self, attempt: Attempt, now_ms: u64) {
         let open = self.open.entry(attempt.project.key()).or_default();
         // a record may come twice
-        open.retain(|seen| seen.attempt.attempt != attempt.attempt);
-        open.push(Seen {
+        open.retain(|open| open.attempt.attempt != attempt.attempt);
+        open.push(Open {
             attempt,
             at_ms: now_ms,
+            at: self.records,
         });
     }
 
-    fn ended(&mut self, attempt: &str, project: &ProjectName) {
+    fn ended(&mut self, attempt: &str, project: &ProjectName, landed: bool) {
         let key = project.key();
-        if let Some(open) = self.open.get_mut(&key) {
-            open.retain(|seen| seen.attempt.attempt != attempt);
-            if open.is_empty() {
-                self.open.remove(&key);
+        let Some(open) = self.open.get_mut(&key) else {
+            return;
+        };
+        let begun = open
+            .iter()
+            .find(|open| open.attempt.attempt == attempt)
+            .map(|open| open.at);
+        open.retain(|open| open.attempt.attempt != attempt);
+        if open.is_empty() {
+            self.open.remove(&key);
+        }
+        // it was planned with all that was written before it was announced
+        if let (Some(begun), Some(seen)) = (begun.filter(|_| landed), self.seen.get_mut(&key)) {
+            seen.retain(|packed| packed.at > begun);
+            if seen.is_empty() {
+                self.seen.remove(&key);
             }
+        }
+    }
+
+    fn remember(&mut self, project: &ProjectName, seen: &Seen) {
+        let at = self.records;
+        let pieces = self.seen.entry(project.key()).or_default();
+        pieces.push(Packed {
+            body: ledger::encode(seen),
+            at,
+        });
+        if pieces.len() > PIECES {
+            let mut all = Seen::default();
+            for packed in pieces.drain(..) {
+                all.merge(ledger::decode(&packed.body).unwrap_or_default());
+            }
+            let body = ledger::encode(&all);
+            pieces.push(Packed { body, at });
         }
     }
 
     fn forget_old(&mut self, now_ms: u64) {
         self.open.retain(|_, open| {
-            open.retain(|seen| now_ms.saturating_sub(seen.at_ms) < FORGET_AFTER_MS);
+            open.retain(|open| now_ms.saturating_sub(open.at_ms) < FORGET_AFTER_MS);
             !open.is_empty()
         });
     }
@@ -102,6 +163,8 @@ mod tests {
             consumer: "night-1".into(),
             at_ms: 5,
             zip_bytes: 9,
+            flows: 1,
+            server: None,
         })
     }
 
@@ -109,6 +172,26 @@ mod tests {
         AttemptEvent::Ended {
             attempt: id.into(),
             project: project(name),
+            landed: true,
+        }
+    }
+
+    fn seen(name: &str, flow: &str, seq: u64) -> AttemptEvent {
+        let order = flowlift_common::Order {
+            rank: 1,
+            run: flowlift_common::RunId(uuid::Uuid::nil()),
+            seq,
+        };
+        let flow = (
+            flow.to_owned(),
+            flowlift_common::seen::SeenFlow { order, cron: None },
+        );
+        AttemptEvent::Seen {
+            project: project(name),
+            seen: Seen {
+                flows: [flow].into(),
+                ..Seen::default()
+            },
         }
     }
 
@@ -155,6 +238,24 @@ mod tests {
         log.take(ended("another", "p"), 0);
         log.take(ended("a", "q"), 0);
         assert_eq!(ids(&log, "p"), ["a"]);
+    }
+
+    #[test]
+    fn what_needed_no_upload_is_remembered_until_one_that_was_planned_after_it_has_landed() {
+        let mut log = AttemptLog::default();
+        let flows = |log: &AttemptLog| log.seen_for(&project("P")).flows.into_keys().collect::<Vec<_>>();
+        log.take(seen("p", "a", 1), 0);
+        log.take(begun("one", "p"), 0);
+        log.take(seen("p", "b", 2), 0);
+        log.take(ended("one", "p"), 0);
+        assert_eq!(flows(&log), ["b"]);
+        for seq in 3..40 {
+            log.take(seen("p", &format!("c{seq}"), seq), 0);
+        }
+        assert_eq!(flows(&log).len(), 38);
+        log.take(begun("two", "p"), 0);
+        log.take(ended("two", "p"), 0);
+        assert!(flows(&log).is_empty() && log.seen.is_empty());
     }
 
     #[test]

@@ -1,53 +1,93 @@
-//! Actions that need RabbitMQ: announcing an upload, settling.
+//! Actions that need RabbitMQ: taking over, announcing an upload, settling, looking again.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use flowlift_common::amqp::{AmqpError, Sender};
+use flowlift_common::amqp::{AmqpError, Headers, Sender, properties};
+use flowlift_common::envelope::{Rules, VERSION};
 use flowlift_common::ledger::Attempt;
+use flowlift_common::topology::{shard_of, shard_queue};
+use flowlift_common::{Act, Change, Envelope, RunId};
 
 use super::{What, words};
+use crate::account::Facts;
 use crate::attempts::OpenAttempts;
 use crate::hands::Hands;
 use crate::held::Held;
+use crate::looks::Look;
 use crate::metrics::Metrics;
-use crate::project::{Doubtful, Event, OpenAttempt, Settlement};
-use crate::settle::{self, Facts};
+use crate::permits::Permits;
+use crate::project::{Doubtful, Event, OpenAttempt, Settlement, Trouble, UploadTrouble};
+use crate::settle;
 
-pub(super) fn left(attempt: Attempt) -> OpenAttempt {
-    OpenAttempt {
-        attempt: attempt.attempt,
-        consumer: attempt.consumer,
+/// Asks what a former holder left: open attempts for the heart, and what no manifest tells for the plan.
+pub(super) async fn take_over(attempts: &OpenAttempts, hands: &Hands) -> What {
+    let (open, seen) = match attempts.open_for(&hands.project).await {
+        Ok(found) => found,
+        Err(error) => return What::Broken(error),
+    };
+    let mut work = hands.work();
+    work.seen.merge(seen);
+    let open: Vec<OpenAttempt> = open
+        .into_iter()
+        .map(|attempt| {
+            work.left.insert(attempt.attempt.clone(), attempt.server);
+            OpenAttempt {
+                attempt: attempt.attempt,
+                consumer: attempt.consumer,
+                flows: attempt.flows,
+            }
+        })
+        .collect();
+    drop(work);
+    What::Heard(Event::OpenAttempts(open))
+}
+
+/// An attempt's id, and the process of Azkaban it was sent to.
+pub(super) fn attempt_of(hands: &Hands, whose: &Doubtful) -> (String, Option<String>) {
+    let work = hands.work();
+    match whose {
+        Doubtful::Left(attempt) => (attempt.clone(), work.left.get(attempt).cloned().flatten()),
+        Doubtful::Own => {
+            let attempt = work.prepared.as_ref().map(|prepared| prepared.attempt.clone());
+            (attempt.unwrap_or_default(), work.server.clone())
+        }
     }
 }
 
-pub(super) fn name_of(hands: &Hands, whose: &Doubtful) -> String {
-    match whose {
-        Doubtful::Left(attempt) => attempt.clone(),
-        Doubtful::Own => hands
-            .work()
-            .prepared
-            .as_ref()
-            .map(|prepared| prepared.attempt.clone())
-            .unwrap_or_default(),
-    }
+/// The upload that should be the newest now.
+pub(super) fn uploaded_last(hands: &Hands) -> Option<String> {
+    let work = hands.work();
+    let upload = work.upload.as_ref().map(|upload| upload.attempt.clone());
+    upload.or_else(|| work.known.as_ref().map(|known| known.attempt.clone()))
 }
 
 pub(super) async fn announce(attempts: &OpenAttempts, hands: &Hands) -> What {
-    let Some(prepared) = hands.work().prepared.clone() else {
-        return What::Broken(AmqpError::Lost("nothing is prepared to be announced".into()));
-    };
-    let attempt = Attempt {
-        attempt: prepared.attempt,
-        project: hands.project.clone(),
-        generation: prepared.generation,
-        consumer: hands.consumer.to_string(),
-        at_ms: wall_ms(),
-        zip_bytes: prepared.zip.len() as u64,
+    let begun = Instant::now();
+    let server = hands.server().await;
+    let attempt = {
+        let mut work = hands.work();
+        work.server.clone_from(&server);
+        let Some(prepared) = &work.prepared else {
+            drop(work);
+            return What::Broken(AmqpError::Lost("nothing is prepared to be announced".into()));
+        };
+        Attempt {
+            attempt: prepared.attempt.clone(),
+            project: hands.project.clone(),
+            generation: prepared.generation,
+            consumer: hands.consumer.to_string(),
+            at_ms: wall_ms(),
+            zip_bytes: prepared.zip.len() as u64,
+            flows: prepared.expected.len() as u64,
+            server,
+        }
     };
     match attempts.announce(&attempt).await {
         Ok(()) => {
-            hands.work().announced = Some(Instant::now());
+            hands.lease.heard(begun);
+            // from when the server was asked for its process: it must be the one that gets the upload
+            hands.work().announced = Some(begun);
             What::Heard(Event::Announced)
         }
         Err(error) => What::Broken(error),
@@ -56,32 +96,95 @@ pub(super) async fn announce(attempts: &OpenAttempts, hands: &Hands) -> What {
 
 pub(super) async fn settle_one(
     sender: &Sender,
+    attempts: &OpenAttempts,
     hands: &Hands,
     settlement: &Settlement,
     held: &[Arc<Held>],
     metrics: &Metrics,
 ) -> Result<(), AmqpError> {
-    let (envelopes, upload, created) = {
-        let work = hands.work();
-        let envelopes = work
-            .prepared
-            .as_ref()
-            .map(|prepared| Arc::clone(&prepared.envelopes));
-        (envelopes.unwrap_or_default(), work.upload.clone(), work.created)
-    };
     let now_ms = wall_ms();
-    let facts = Facts {
-        project: &hands.project,
-        consumer: &hands.consumer,
-        now_ms,
-        upload,
-        created,
-        envelopes: &envelopes,
+    let (facts, seen) = {
+        let work = hands.work();
+        let prepared = work.prepared.as_ref();
+        let facts = Facts {
+            project: &hands.project,
+            consumer: &hands.consumer,
+            now_ms,
+            upload: work.upload.clone().filter(|_| settlement.uploaded),
+            created: work.created,
+            restored: prepared
+                .map(|prepared| prepared.restored.clone())
+                .filter(|_| settlement.uploaded)
+                .unwrap_or_default(),
+        };
+        let seen = prepared
+            .map(|prepared| prepared.seen.clone())
+            .filter(|_| !settlement.uploaded);
+        (facts, seen.unwrap_or_default())
     };
-    settle::settle(sender, &facts, settlement, held).await?;
-    metrics.settled(settlement, &envelopes, held, now_ms);
+    if !seen.is_empty() {
+        attempts.seen(&hands.project, seen).await?;
+    }
+    let published = settle::settle(sender, &facts, settlement, held).await?;
+    metrics.settled(settlement, &published, held, now_ms);
     words::tell(&hands.project, settlement, facts.upload.as_ref());
     Ok(())
+}
+
+/// Looks whether the newest upload is the one it should be, and if not has the project checked by whoever holds its shard.
+/// `false`: Azkaban did not tell.
+pub(super) async fn look_again(
+    hands: &Hands,
+    permits: &Permits,
+    sender: &Sender,
+    look: &Look,
+    shards: u16,
+) -> Result<bool, AmqpError> {
+    let permit = permits.acquire().await?;
+    let still = hands.is_still(&look.attempt).await;
+    drop(permit);
+    match still {
+        Some(true) => Ok(true),
+        None => Ok(false),
+        Some(false) => {
+            tracing::info!(project = %hands.project, "somebody uploaded after us; having the project checked");
+            let check = Envelope {
+                v: VERSION,
+                project: hands.project.clone(),
+                run: RunId::fresh(),
+                rank: 0,
+                owner: String::new(),
+                published_ms: wall_ms(),
+                rules: Rules {
+                    create: false,
+                    ..Rules::default()
+                },
+                changes: vec![Change {
+                    seq: 1,
+                    act: Act::Check,
+                }],
+            };
+            let queue = shard_queue(shard_of(&hands.project, shards));
+            let headers = properties(&Headers::of(&check, 1, 1));
+            sender.send(&queue, &check.encode(), headers).await?;
+            Ok(true)
+        }
+    }
+}
+
+/// Whether an event shows that Azkaban works, or that it is away; most say nothing.
+pub(super) fn azkaban_answers(event: &Event) -> Option<bool> {
+    match event {
+        Event::Base(Err(Trouble::Away(_)))
+        | Event::Made(Err(Trouble::Away(_)))
+        | Event::Listed(Err(Trouble::Away(_)))
+        | Event::Scheduled(Err(Trouble::Away(_)))
+        | Event::Uploaded(Err(UploadTrouble::Not(Trouble::Away(_)))) => Some(false),
+        Event::Base(_) | Event::Made(_) | Event::Listed(_) | Event::Scheduled(_) | Event::Uploaded(Ok(_)) => {
+            Some(true)
+        }
+        _ => None,
+    }
 }
 
 /// This machine's clock in ms since 1970; for people and latencies, never for order.

@@ -46,6 +46,12 @@ pub(super) fn say(project: &ProjectName, line: &LogLine) {
         LogLine::Searching { suspects, text } => {
             tracing::warn!(%project, suspects, "Azkaban refuses the batch ({text}); looking for the culprit");
         }
+        LogLine::Overtook => {
+            tracing::warn!(%project, "somebody else uploaded, or a version was burnt, in between; looking at both");
+        }
+        LogLine::Parked { text, messages } => {
+            tracing::error!(%project, messages, "parked, tried again from time to time: {text}");
+        }
         LogLine::Mismatch { text } => {
             tracing::warn!(%project, "Azkaban does not list what was uploaded: {text}");
         }

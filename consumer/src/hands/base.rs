@@ -1,25 +1,21 @@
-//! Reads what a project holds, and believes only what is active.
-//!
-//! `download` hands out the highest version, also one whose install failed while the old flows stay active. The flow list
-//! tells: a zip counts only if the loader makes exactly the listed flows of it, else the ones before it are tried.
+//! Reads what a project holds, creates it, looks whether an upload landed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use flowlift_azkaban::client::{ClientError, Download};
+use flowlift_azkaban::client::{ClientError, Download, LogEntry};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Hands;
-use crate::base::{Base, BaseError};
+use crate::base::{Base, BaseError, Finding, Need, PAGE, Reading, Told, Version};
 use crate::project::{BaseFacts, Event, Landing, Trouble};
-use crate::work::BaseInHand;
+use crate::work::{BaseInHand, Known};
 
-/// Azkaban keeps the zips of the current version and three before it.
-const KEPT: u32 = 3;
-/// How many lines of the project log are read to find an upload; a busy project writes one per schedule, too.
+/// How many lines of the project log are read to find an upload that should be near its top.
 const LOG_LINES: usize = 500;
 
 impl Hands {
-    /// Downloads the base and checks it against the flow list.
+    /// Reads the base: what counts of the project's versions, compared with what Azkaban lists.
     pub async fn read_base(&self) -> Event {
         Event::Base(match self.find_base().await {
             Ok(found) => {
@@ -42,53 +38,122 @@ impl Hands {
         let Some(latest) = self.download(None).await? else {
             return Ok(nothing(true));
         };
+        // not before the answer is here: a slow Azkaban must not keep others from unpacking
+        let desk = Arc::clone(&self.desks)
+            .acquire_owned()
+            .await
+            .map_err(|closed| Trouble::Later(closed.to_string()))?;
+        let highest = latest.version;
+        let told = self.read_versions(latest).await?;
         let listed = self
             .client
             .flows(&self.project)
             .await
             .map_err(|error| self.trouble(&error))?
             .flows;
-        let highest = latest.version;
-        // not before the answers are here: a slow Azkaban must not keep others from unpacking
-        let desk = Arc::clone(&self.desks)
-            .acquire_owned()
-            .await
-            .map_err(|closed| Trouble::Later(closed.to_string()))?;
-        let desk = Some(Arc::new(desk));
-        let mut tried = latest;
+        self.found(&told.findings);
+        let mut base = told.base;
+        base.compare(listed).map_err(Trouble::Later)?;
+        Ok(BaseInHand {
+            base: Arc::new(base),
+            exists: true,
+            highest,
+            desk: Some(Arc::new(desk)),
+        })
+    }
+
+    async fn read_versions(&self, latest: Download) -> Result<Told, Trouble> {
+        let newest = Known {
+            project: latest.project_id,
+            version: latest.version,
+            attempt: latest.file_name.clone(),
+        };
+        let known = self.work().known.as_ref() == Some(&newest);
+        let latest = self.unpack(latest).await?;
+        let Some(latest) = latest else {
+            return Err(Trouble::Own("its newest zip cannot be read".into()));
+        };
+        let mut reading = Reading::begin(latest, known);
         loop {
-            let version = tried.version;
-            if let Some(base) = believed(tried, &listed).await? {
-                let BaseInHand { base, ours, .. } = base;
-                return Ok(BaseInHand {
-                    base,
-                    exists: true,
-                    highest,
-                    ours,
-                    desk,
-                });
+            match reading.need() {
+                Need::Nothing => break,
+                Need::Log { skip } => reading.log(self.log(PAGE, skip).await?),
+                Need::Version(number) => match self.client.download(&self.project, Some(number)).await {
+                    Ok(Some(found)) => reading.version(self.unpack(found).await?),
+                    Ok(None) => reading.version(None),
+                    Err(ClientError::VersionPurged { .. }) => reading.no_older(),
+                    Err(error) => return Err(self.trouble(&error)),
+                },
+                Need::Job { flow, job } => {
+                    let info = self.client.job_info(&self.project, &flow, &job).await;
+                    let info = info.map_err(|error| self.trouble(&error))?;
+                    reading.job(&flow, &job, &info.params);
+                }
             }
-            tracing::info!(project = %self.project, version, "this version's zip is not what is active, looking before it");
-            tried = self.before(version, highest).await?;
+        }
+        let told = tokio::task::spawn_blocking(move || reading.finish()).await;
+        told.map_err(|error| Trouble::Later(error.to_string()))?
+            .map_err(|error| match error {
+                BaseError::Merge(_) => Trouble::Own(error.to_string()),
+                _ => Trouble::Later(error.to_string()),
+            })
+    }
+
+    /// Reads a zip; `None` where it is none that Azkaban could have unpacked.
+    async fn unpack(&self, download: Download) -> Result<Option<Version>, Trouble> {
+        let Download {
+            version,
+            file_name,
+            zip,
+            ..
+        } = download;
+        let project = self.project.clone();
+        let read =
+            tokio::task::spawn_blocking(move || Version::read(&project, version, file_name, zip)).await;
+        match read.map_err(|error| Trouble::Later(error.to_string()))? {
+            Ok(version) => Ok(Some(version)),
+            Err(BaseError::Zip(error)) => {
+                tracing::debug!(project = %self.project, version, %error, "the zip of a version cannot be read");
+                Ok(None)
+            }
+            Err(error) => Err(Trouble::Own(error.to_string())),
         }
     }
 
-    /// The newest kept version below `version`.
-    async fn before(&self, version: u32, highest: u32) -> Result<Download, Trouble> {
-        let lowest = highest.saturating_sub(KEPT).max(1);
-        for candidate in (lowest..version).rev() {
-            match self.client.download(&self.project, Some(candidate)).await {
-                Ok(Some(found)) => return Ok(found),
-                Ok(None) | Err(ClientError::VersionPurged { .. }) => {}
-                // a number that was never given to a zip
-                Err(error)
-                    if Self::is_final(&error) && !matches!(error, ClientError::ProjectMissing { .. }) => {}
-                Err(error) => return Err(self.trouble(&error)),
+    async fn log(&self, size: usize, skip: usize) -> Result<Vec<LogEntry>, Trouble> {
+        let log = self.client.project_log(&self.project, size, skip).await;
+        log.map_err(|error| self.trouble(&error))
+    }
+
+    /// Tells people once what happened in the versions.
+    fn found(&self, findings: &[Finding]) {
+        let told = std::mem::replace(&mut self.work().told, findings.to_vec());
+        for finding in findings.iter().filter(|finding| !told.contains(finding)) {
+            let project = &self.project;
+            match finding {
+                Finding::Zombie { version } => {
+                    self.metrics.zombie();
+                    tracing::warn!(%project, version, "an abandoned upload landed over a newer one; the newer one is restored");
+                }
+                Finding::Foreign { version, file } => {
+                    self.metrics.foreign_upload();
+                    tracing::info!(%project, version, file, "somebody else uploaded; theirs is what counts now");
+                }
+                Finding::Merged {
+                    version,
+                    file,
+                    back,
+                    conflicts,
+                } => {
+                    self.metrics.foreign_upload();
+                    let conflicts: Vec<&str> = conflicts.iter().map(String::as_str).take(20).collect();
+                    tracing::warn!(
+                        %project, version, file, back, conflicts = conflicts.join(", "),
+                        "somebody else's upload is merged: flows that it lacked come back, and where both sides changed a flow Flowlift's counts"
+                    );
+                }
             }
         }
-        Err(Trouble::Later(
-            "none of the kept zips makes the flows that Azkaban lists".into(),
-        ))
     }
 
     async fn download(&self, version: Option<u32>) -> Result<Option<Download>, Trouble> {
@@ -113,8 +178,14 @@ impl Hands {
         })
     }
 
-    /// Looks for an attempt in the project log: Azkaban writes the line last, under the project's lock.
-    pub async fn look(&self, attempt: &str) -> Event {
+    /// Looks for an attempt in the project log: Azkaban writes the line last, under the project's lock. `server` is the process
+    /// it was sent to; where another one answers and the line is not there, it cannot come any more.
+    pub async fn look(&self, attempt: &str, server: Option<&str>) -> Event {
+        // asked first: what the old process wrote is in the log that the new one shows
+        let now = match server {
+            Some(_) => self.server().await,
+            None => None,
+        };
         let log = match self.client.project_log(&self.project, LOG_LINES, 0).await {
             Ok(log) => log,
             Err(ClientError::ProjectMissing { .. }) => return Event::Looked(Ok(Landing::Impossible)),
@@ -123,7 +194,43 @@ impl Hands {
         let landed = log
             .iter()
             .any(|entry| flowlift_azkaban::client::uploaded_file(entry) == Some(attempt));
-        Event::Looked(Ok(if landed { Landing::Landed } else { Landing::NotSeen }))
+        let gone = now.is_some_and(|now| Some(now.as_str()) != server);
+        Event::Looked(Ok(match (landed, gone) {
+            (true, _) => Landing::Landed,
+            (false, true) => Landing::Impossible,
+            (false, false) => Landing::NotSeen,
+        }))
+    }
+
+    /// Azkaban's process, where it tells.
+    pub async fn server(&self) -> Option<String> {
+        let status = self.client.status().await.ok()?;
+        (status.pid != "unknown").then_some(status.pid)
+    }
+
+    /// Whether the newest upload in the project log is this attempt; `None` where that cannot be told now.
+    pub async fn is_still(&self, attempt: &str) -> Option<bool> {
+        let mut skip = 0;
+        loop {
+            let page = match self.client.project_log(&self.project, LOG_LINES, skip).await {
+                Ok(page) => page,
+                // deleted by somebody: nothing is to be repaired
+                Err(ClientError::ProjectMissing { .. }) => return Some(true),
+                Err(error) => {
+                    self.trouble(&error);
+                    return None;
+                }
+            };
+            let newest = page.iter().find_map(flowlift_azkaban::client::uploaded_file);
+            if let Some(newest) = newest {
+                return Some(newest == attempt);
+            }
+            if page.len() < LOG_LINES {
+                // made anew by somebody: nothing of ours is in it
+                return Some(true);
+            }
+            skip += page.len();
+        }
     }
 
     /// Compares the flow list with what was meant.
@@ -168,32 +275,8 @@ fn nothing(exists: bool) -> BaseInHand {
         base: Arc::new(Base::empty()),
         exists,
         highest: 0,
-        ours: true,
-        desk: None,
+        desk: None::<Arc<OwnedSemaphorePermit>>,
     }
-}
-
-/// The base in a zip, if it makes exactly the listed flows.
-async fn believed(download: Download, listed: &BTreeSet<String>) -> Result<Option<BaseInHand>, Trouble> {
-    let (file_name, zip, highest) = (download.file_name, download.zip, download.version);
-    let read = tokio::task::spawn_blocking(move || Base::read(zip)).await;
-    let base = match read.map_err(|error| Trouble::Later(error.to_string()))? {
-        Ok(base) => base,
-        Err(error @ BaseError::Manifest(_)) => return Err(Trouble::Later(error.to_string())),
-        Err(BaseError::Zip(_) | BaseError::Refused) => return Ok(None),
-    };
-    let made: BTreeSet<String> = base.loaded.listed().into_iter().map(str::to_owned).collect();
-    if &made != listed {
-        return Ok(None);
-    }
-    let ours = base.is_ours(&file_name);
-    Ok(Some(BaseInHand {
-        base: Arc::new(base),
-        exists: true,
-        highest,
-        ours,
-        desk: None,
-    }))
 }
 
 #[cfg(test)]

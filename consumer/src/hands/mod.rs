@@ -12,6 +12,8 @@ use flowlift_azkaban::client::{Client, ClientError, ErrorClass};
 
 use tokio::sync::Semaphore;
 
+use crate::judge;
+use crate::lease::Lease;
 use crate::metrics::Metrics;
 use crate::project::Trouble;
 use crate::work::Work;
@@ -25,6 +27,8 @@ pub struct Hands {
     pub consumer: Arc<str>,
     /// Azkaban.
     pub client: Client,
+    /// Whether the broker was heard of late: without that, nothing may be begun or sent.
+    pub lease: Lease,
     /// What is kept between actions.
     pub work: Arc<Mutex<Work>>,
     /// Where timings and errors are counted.
@@ -42,10 +46,7 @@ impl Hands {
     /// Counts an error and says what it means for the road.
     fn trouble(&self, error: &ClientError) -> Trouble {
         self.metrics.azkaban_error(error.class().as_str(), error.code());
-        match error {
-            ClientError::ProjectMissing { .. } => Trouble::ProjectMissing,
-            _ => Trouble::Later(error.to_string()),
-        }
+        judge::trouble(error)
     }
 
     /// Whether an error says that asking again would get the same answer.

@@ -1,27 +1,20 @@
 //! Reads the bodies, plans, packs the zip; away from the async threads.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use flowlift_azkaban::{ProjectName, archive};
-use flowlift_common::envelope::DecodeError;
-use flowlift_common::{Envelope, manifest};
+use flowlift_azkaban::ProjectName;
+use flowlift_common::Seen;
 use uuid::Uuid;
 
 use super::Hands;
-use crate::base::Base;
 use crate::held::Held;
-use crate::plan::{Asked, ChangeId, Decision, Plan, Seen, plan};
+use crate::pack;
+use crate::plan::Decision;
+use crate::prepare::{Opened, for_project, prepare};
 use crate::project::{Event, PlanAsk, Planned};
 use crate::work::{BaseInHand, Prepared};
-
-struct Opened {
-    envelopes: Vec<(u64, Envelope)>,
-    unreadable: Vec<(u64, String)>,
-    newer: Vec<u64>,
-}
 
 impl Hands {
     /// Plans the messages on the base in hand.
@@ -36,7 +29,7 @@ impl Hands {
         }
         let begun = Instant::now();
         let project = self.project.clone();
-        let done = tokio::task::spawn_blocking(move || prepare(&base, &ask, &held, &project, &seen)).await;
+        let done = tokio::task::spawn_blocking(move || work_out(&base, &ask, &held, &project, &seen)).await;
         let (planned, prepared) = match done {
             Ok(done) => done,
             Err(error) => {
@@ -50,83 +43,32 @@ impl Hands {
     }
 }
 
-/// Reads the bodies; one that is for another project than its headers say would be applied to the wrong one.
-fn open(held: &[Arc<Held>], project: &ProjectName) -> Opened {
-    let mut opened = Opened {
-        envelopes: Vec::new(),
-        unreadable: Vec::new(),
-        newer: Vec::new(),
-    };
-    for held in held {
-        match held.open() {
-            Ok(envelope) if envelope.project.key() == project.key() => {
-                opened.envelopes.push((held.receipt, envelope));
-            }
-            Ok(envelope) => {
-                let reason = format!(
-                    "its headers name project {project}, its body {}",
-                    envelope.project
-                );
-                opened.unreadable.push((held.receipt, reason));
-            }
-            Err(DecodeError::Newer(_)) => opened.newer.push(held.receipt),
-            Err(error @ DecodeError::Unreadable(_)) => {
-                opened.unreadable.push((held.receipt, error.to_string()));
-            }
-        }
-    }
-    opened
-}
-
-fn prepare(
+fn work_out(
     base: &BaseInHand,
     ask: &PlanAsk,
     held: &[Arc<Held>],
     project: &ProjectName,
     seen: &Seen,
 ) -> (Planned, Prepared) {
-    let Opened {
-        envelopes,
-        unreadable,
-        newer,
-    } = open(held, project);
-    let out = |id: &ChangeId| ask.settled.contains(id) || ask.held_back.contains(id);
-    let asked: Vec<Asked<'_>> = envelopes
+    let messages: Vec<Opened> = held
         .iter()
-        .flat_map(|(receipt, envelope)| asked(*receipt, envelope))
-        .filter(|one| !out(&one.id))
+        .map(|held| (held.receipt, for_project(held.open(), project)))
         .collect();
-    let (asked, homeless): (Vec<_>, Vec<_>) =
-        asked.into_iter().partition(|one| base.exists || one.rules.create);
-    let plan = plan(&base.base, &asked, seen);
-    let upload = plan.upload || ask.force;
+    let (planned, plan) = prepare(&base.base, base.exists, ask, &messages, seen);
+    drop(messages);
     let attempt = format!("flowlift-{}.zip", Uuid::now_v7().simple());
-    let zip = if upload {
-        pack(&base.base, &plan, &attempt)
+    let zip = if planned.upload {
+        pack::zip(&base.base, &pack::contents(project, &base.base, &plan, &attempt))
     } else {
         Bytes::new()
     };
-    let missing = "the project does not exist, and creating it was ruled out";
-    let mut decisions = plan.decisions;
-    decisions.extend(
-        homeless
-            .iter()
-            .map(|one| (one.id, Decision::Dead(missing.into()))),
-    );
-    let carried = decisions
+    let carried = planned
+        .decisions
         .iter()
         .filter(|(_, decision)| matches!(decision, Decision::Apply(_)))
         .count();
-    let planned = Planned {
-        decisions,
-        unreadable,
-        newer,
-        upload,
-        schedules: !plan.schedules.is_empty(),
-        may_create: !base.exists,
-    };
     let prepared = Prepared {
-        envelopes: Arc::new(envelopes),
+        held: held.to_vec(),
         attempt,
         generation: plan.manifest.generation,
         zip,
@@ -135,42 +77,7 @@ fn prepare(
         highest: base.highest,
         carried,
         seen: plan.seen,
+        restored: plan.restored,
     };
     (planned, prepared)
-}
-
-fn asked(receipt: u64, envelope: &Envelope) -> impl Iterator<Item = Asked<'_>> {
-    envelope.changes.iter().map(move |change| Asked {
-        id: ChangeId {
-            receipt,
-            seq: change.seq,
-        },
-        order: envelope.order(change),
-        owner: &envelope.owner,
-        rules: envelope.rules,
-        change,
-    })
-}
-
-/// The new zip: untouched entries are copied as they are.
-fn pack(base: &Base, plan: &Plan, attempt: &str) -> Bytes {
-    let mut written = plan.manifest.clone();
-    attempt.clone_into(&mut written.attempt);
-    let mut put = plan.put.clone();
-    put.insert(manifest::PATH.to_owned(), written.write().into());
-    if base.zip.is_empty() {
-        return archive::write_zip(&put).into();
-    }
-    let gone: BTreeSet<&str> = plan.remove.iter().map(String::as_str).collect();
-    let merged = archive::merge_zip(&base.zip, |path| !gone.contains(path), &put);
-    // a base that was read whole a moment ago can only be odd in a way that repacking mends
-    merged
-        .unwrap_or_else(|error| {
-            tracing::warn!(%error, "untouched entries could not be copied as they are; packing them anew");
-            let mut tree = base.tree.clone();
-            tree.retain(|path, _| !gone.contains(path.as_str()));
-            tree.extend(put);
-            archive::write_zip(&tree)
-        })
-        .into()
 }

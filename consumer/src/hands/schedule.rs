@@ -1,103 +1,86 @@
 //! Brings schedules to what is wanted and reads them back.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use flowlift_azkaban::client::{Schedule, ScheduleId};
+use flowlift_azkaban::client::Schedule;
 use flowlift_azkaban::name::fold;
 
 use super::Hands;
-use crate::plan::{ChangeId, ScheduleStep};
-use crate::project::{Event, Trouble};
+use crate::judge;
+use crate::project::{Event, Scheduled, Trouble};
+use crate::schedules::{Call, Refused, Standing, calls, differing};
 
 impl Hands {
-    /// Sets and removes what differs; the answer names the changes whose schedule Azkaban refuses.
+    /// Sets and removes what differs.
     pub async fn schedule(&self) -> Event {
-        let steps = self
-            .work()
-            .prepared
-            .as_ref()
-            .map(|prepared| Arc::clone(&prepared.schedules));
         let begun = Instant::now();
-        let done = self.bring(&steps.unwrap_or_default()).await;
+        let done = self.bring().await;
         self.metrics.scheduled(begun.elapsed());
         Event::Scheduled(done)
     }
 
-    async fn bring(&self, steps: &[ScheduleStep]) -> Result<Vec<(ChangeId, String)>, Trouble> {
-        let there = self.read().await?;
-        let mut refused: BTreeMap<ChangeId, String> = BTreeMap::new();
-        for step in steps {
-            let now = there.get(&fold(&step.flow));
-            if let Some(cron) = &step.cron {
-                if now.is_some_and(|(there, _)| there == cron) {
-                    continue;
-                }
-                match self.client.schedule_cron(&self.project, &step.flow, cron).await {
-                    Ok(_) => {}
-                    Err(error) if Self::is_final(&error) => {
-                        self.metrics.azkaban_error(error.class().as_str(), error.code());
-                        refused.insert(step.id, error.to_string());
+    async fn bring(&self) -> Result<Scheduled, Trouble> {
+        let prepared = self
+            .work()
+            .prepared
+            .as_ref()
+            .map(|prepared| Arc::clone(&prepared.schedules));
+        let steps = prepared.unwrap_or_default();
+        let mut refused = Refused::new();
+        for call in calls(&steps, &self.standing().await?) {
+            match call {
+                Call::Set { step, cron } => {
+                    let step = &steps[step];
+                    match self.client.schedule_cron(&self.project, &step.flow, &cron).await {
+                        Ok(_) => self.work().rescheduled.extend(step.id),
+                        Err(error) if Self::is_final(&error) => {
+                            self.metrics.azkaban_error(error.class().as_str(), error.code());
+                            refused.insert(fold(&step.flow), (step.id, error.to_string()));
+                        }
+                        Err(error) => return Err(self.trouble(&error)),
                     }
-                    Err(error) => return Err(self.trouble(&error)),
                 }
-            } else if let Some((_, ids)) = now {
-                for id in ids {
-                    self.client
-                        .remove_schedule(*id)
-                        .await
-                        .map_err(|error| self.trouble(&error))?;
+                Call::Remove { step, id } => {
+                    let removed = self.client.remove_schedule(id).await;
+                    removed.map_err(|error| self.trouble(&error))?;
+                    self.work().rescheduled.extend(steps[step].id);
                 }
             }
         }
-        let wrong = differing(steps, &self.read().await?, &refused);
-        match wrong.first() {
-            None => Ok(refused.into_iter().collect()),
-            Some(flow) => Err(Trouble::Later(format!(
+        let wrong = differing(&steps, &self.standing().await?, &refused);
+        if let Some(flow) = wrong.first() {
+            return Err(Trouble::Later(format!(
                 "{} schedules are not as set, for example of {flow}",
                 wrong.len()
-            ))),
+            )));
         }
-    }
-
-    /// This project's schedules: flow to expression and ids (a flow may have got two).
-    async fn read(&self) -> Result<BTreeMap<String, (String, Vec<ScheduleId>)>, Trouble> {
-        let all = self
-            .client
-            .schedules()
-            .await
-            .map_err(|error| self.trouble(&error))?;
-        let mut mine: BTreeMap<String, (String, Vec<ScheduleId>)> = BTreeMap::new();
-        for Schedule {
-            id,
-            project,
-            flow,
-            cron,
-        } in all
-        {
-            if fold(&project) == self.project.key() {
-                let entry = mine.entry(fold(&flow)).or_insert_with(|| (cron, Vec::new()));
-                entry.1.push(id);
+        for (flow, (id, reason)) in &refused {
+            if id.is_none() {
+                tracing::warn!(project = %self.project, flow, "its schedule, lost by an upload, is refused: {reason}");
             }
         }
-        Ok(mine)
+        Ok(Scheduled {
+            refused: refused
+                .into_values()
+                .filter_map(|(id, reason)| Some((id?, reason)))
+                .collect(),
+            changed: self.work().rescheduled.iter().copied().collect(),
+        })
     }
-}
 
-fn differing<'s>(
-    steps: &'s [ScheduleStep],
-    there: &BTreeMap<String, (String, Vec<ScheduleId>)>,
-    refused: &BTreeMap<ChangeId, String>,
-) -> Vec<&'s str> {
-    let refused: BTreeSet<ChangeId> = refused.keys().copied().collect();
-    let differs = |step: &&ScheduleStep| {
-        !refused.contains(&step.id)
-            && there.get(&fold(&step.flow)).map(|(cron, _)| cron.as_str()) != step.cron.as_deref()
-    };
-    steps
-        .iter()
-        .filter(differs)
-        .map(|step| step.flow.as_str())
-        .collect()
+    /// This project's schedules.
+    async fn standing(&self) -> Result<Standing, Trouble> {
+        let all = self.client.schedules().await;
+        let all = all.map_err(|error| {
+            self.metrics.azkaban_error(error.class().as_str(), error.code());
+            judge::trouble(&error)
+        })?;
+        let mine = all
+            .into_iter()
+            .filter(|schedule| fold(&schedule.project) == self.project.key());
+        Ok(Standing::of(
+            mine.map(|Schedule { id, flow, cron, .. }| (flow, cron, id)),
+        ))
+    }
 }

@@ -4,9 +4,6 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use flowlift_azkaban::ProjectName;
-use flowlift_common::RunId;
-
 use crate::plan::ChangeId;
 use crate::project::Final;
 
@@ -46,16 +43,6 @@ fn all_series_of_closed_label_sets_stand_at_zero() {
 #[test]
 fn a_settlement_counts_changes_by_outcome_and_messages_once() {
     let metrics = Metrics::new();
-    let envelope = Envelope {
-        v: 1,
-        project: ProjectName::new("p").unwrap(),
-        run: RunId(uuid::Uuid::nil()),
-        rank: 1,
-        owner: String::new(),
-        published_ms: 10_000,
-        rules: flowlift_common::envelope::Rules::default(),
-        changes: vec![],
-    };
     let last = |outcome| Final { outcome, note: None };
     let change = |seq, outcome| (ChangeId { receipt: 7, seq }, last(outcome));
     let settlement = Settlement {
@@ -68,7 +55,7 @@ fn a_settlement_counts_changes_by_outcome_and_messages_once() {
         receipts: vec![7, 8],
         uploaded: true,
     };
-    metrics.settled(&settlement, &[(7, envelope)], &[], 12_000);
+    metrics.settled(&settlement, &[(7, 10_000)].into(), &[], 12_000);
     for (series, expected) in [
         ("flowlift_consumer_changes_total{outcome=\"applied\"}", 2.0),
         ("flowlift_consumer_changes_total{outcome=\"superseded\"}", 1.0),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use flowlift_azkaban::name::fold;
 use flowlift_azkaban::{Flow, FlowName, Format, Load, PROJECT_FILE, Tree, check_flow, lift, load, render};
 use flowlift_common::manifest::{FileEntry, FlowEntry, PatternEntry};
+use flowlift_common::seen::SeenFlow;
 use flowlift_common::{Act, Body, Order, Pattern, Schedule, Unit, Upsert};
 use glob_match::glob_match;
 
@@ -29,6 +30,10 @@ impl Draft<'_> {
             }
             Act::PutFile { path, content } => self.put_file(one, path, Some(&content.0)),
             Act::DeleteFile { path } => self.put_file(one, path, None),
+            Act::Check => {
+                self.begin(one);
+                Ok(None)
+            }
         };
         match taken {
             Ok(None) => {}
@@ -275,11 +280,12 @@ impl Draft<'_> {
             name: flow.clone(),
             order: one.order,
             owner: one.owner.to_owned(),
-            cron,
+            cron: cron.clone(),
         };
         self.manifest.flows.insert(key.clone(), entry);
         self.manifest.gone_flows.remove(&key);
-        self.fresh.insert(key.clone(), one.order);
+        let order = one.order;
+        self.fresh.flows.insert(key.clone(), SeenFlow { order, cron });
         self.hold(flow_key(&key), one.id);
     }
 
@@ -308,7 +314,8 @@ impl Draft<'_> {
         self.unclaim(key);
         self.manifest.flows.remove(key);
         self.manifest.gone_flows.insert(key.to_owned(), one.order);
-        self.fresh.insert(key.to_owned(), one.order);
+        let (order, cron) = (one.order, None);
+        self.fresh.flows.insert(key.to_owned(), SeenFlow { order, cron });
         self.hold(flow_key(key), one.id);
     }
 
@@ -331,11 +338,13 @@ impl Draft<'_> {
             self.gone(one, key);
         }
         let (owner, pattern) = (one.owner.to_owned(), pattern.clone());
-        self.manifest.gone_patterns.push(PatternEntry {
+        let gone = PatternEntry {
             order: one.order,
             owner,
             pattern,
-        });
+        };
+        self.fresh.patterns.push(gone.clone());
+        self.manifest.gone_patterns.push(gone);
         self.manifest.gone_patterns.sort_by_key(|gone| gone.order);
     }
 
@@ -394,6 +403,7 @@ impl Draft<'_> {
             self.manifest.files.remove(path);
             self.manifest.gone_files.insert(path.to_owned(), one.order);
         }
+        self.fresh.files.insert(path.to_owned(), one.order);
         self.hold(file_key(path), one.id);
         Ok(None)
     }

@@ -9,7 +9,9 @@ use flowlift_azkaban::name::fold;
 use flowlift_azkaban::{Load, Loaded, load};
 
 use super::draft::{Draft, flow_key};
-use super::{Asked, ChangeId, Seen};
+use super::{Asked, ChangeId};
+use flowlift_common::Seen;
+
 use crate::base::Base;
 
 /// The flows Azkaban will list, or who is to blame that it will not list what was meant. Never an empty blame.

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use bytes::Bytes;
 use flowlift_azkaban::name::fold;
 use flowlift_azkaban::{Format, Tree};
-use flowlift_common::manifest::{self, Manifest};
-use flowlift_common::{Act, Body, Order};
+use flowlift_common::manifest::Manifest;
+use flowlift_common::{Act, Body, Order, RunId, Seen};
 
-use super::{Asked, ChangeId, Decision, Seen};
+use super::{Asked, ChangeId, Decision};
 use crate::base::Base;
 
 /// A file as a change leaves it.
@@ -112,17 +112,7 @@ impl<'b> Draft<'b> {
                 },
             );
         }
-        manifest.flows.retain(|key, _| flows.contains_key(key));
-        manifest.files.retain(|path, _| base.tree.contains_key(path));
-        for (key, order) in seen {
-            match manifest.flows.get_mut(key) {
-                Some(entry) => entry.order = entry.order.max(*order),
-                None => {
-                    let gone = manifest.gone_flows.entry(key.clone()).or_insert(*order);
-                    *gone = (*gone).max(*order);
-                }
-            }
-        }
+        seen.tell(&mut manifest);
         Self {
             base,
             format,
@@ -133,7 +123,7 @@ impl<'b> Draft<'b> {
             done: BTreeMap::new(),
             holders: HashMap::new(),
             decided: BTreeMap::new(),
-            fresh: Seen::new(),
+            fresh: Seen::default(),
             inherited: base
                 .tree
                 .iter()
@@ -160,7 +150,6 @@ impl<'b> Draft<'b> {
     /// All files of the draft, without the manifest.
     pub(super) fn tree(&self) -> Tree {
         let mut tree = self.base.tree.clone();
-        tree.remove(manifest::PATH);
         for (path, put) in &self.files {
             match put {
                 Some(put) => tree.insert(path.clone(), put.content.clone()),
@@ -238,13 +227,27 @@ impl<'b> Draft<'b> {
         let Some(done) = self.done.get(&one.id) else {
             return Decision::Superseded;
         };
-        if done.holds.is_empty() && !matches!(one.change.act, Act::DeleteMatching(_)) {
+        if matches!(one.change.act, Act::Check) && self.base.repair {
+            return Decision::Restored;
+        }
+        let holds_nothing = matches!(one.change.act, Act::DeleteMatching(_) | Act::Check);
+        if done.holds.is_empty() && !holds_nothing {
             return Decision::Superseded;
         }
         if done.removed || done.manifest_only || news.contains(&one.id) {
             return Decision::Apply(done.note);
         }
         Decision::Unchanged
+    }
+
+    /// The changes whose flows come back, lost since they were applied, and which no change of this batch touches.
+    pub(super) fn restored(&self) -> Vec<(RunId, u64, String)> {
+        let lost = |key: &&String| !self.holders.contains_key(&flow_key(key));
+        let entries = self.base.restored.iter().filter(lost);
+        entries
+            .filter_map(|key| self.manifest.flows.get(key))
+            .map(|entry| (entry.order.run, entry.order.seq, entry.name.to_string()))
+            .collect()
     }
 
     /// The changes that left a file other than the base has it.

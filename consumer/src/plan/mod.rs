@@ -7,6 +7,7 @@
 mod acts;
 mod culprit;
 mod draft;
+mod guard;
 mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,11 +16,11 @@ use bytes::Bytes;
 use flowlift_azkaban::Format;
 use flowlift_common::envelope::Rules;
 use flowlift_common::manifest::Manifest;
-use flowlift_common::{Change, Order};
+use flowlift_common::{Change, Order, RunId, Seen};
 
 use crate::base::Base;
 use draft::Draft;
-pub use schedule::ScheduleStep;
+pub use schedule::{ScheduleStep, Wish};
 
 /// A change in a consumer's hands: its message's receipt and its sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,14 +53,13 @@ pub enum Decision {
     Apply(Option<&'static str>),
     /// Azkaban has it already.
     Unchanged,
+    /// It asked whether all is as it was applied; it was not, and is again with this upload.
+    Restored,
     /// A newer one counts.
     Superseded,
     /// It cannot be applied; the reason is a clause for people.
     Dead(String),
 }
-
-/// Orders of changes that needed no upload and so stand in no manifest yet, by lower-case flow id.
-pub type Seen = BTreeMap<String, Order>;
 
 /// What to do for a batch.
 #[derive(Debug, Clone)]
@@ -82,6 +82,10 @@ pub struct Plan {
     pub format: Format,
     /// What to remember where nothing was uploaded.
     pub seen: Seen,
+    /// What comes back by this upload after it had been lost: the change that had brought it, and the flow.
+    pub restored: Vec<(RunId, u64, String)>,
+    /// Flows that Azkaban lists and would list no more, though no change takes them away: nothing may be uploaded.
+    pub unexplained: BTreeSet<String>,
 }
 
 /// Plans a batch. `attempt` is decided later, by whoever uploads.
@@ -106,7 +110,9 @@ fn finish(draft: Draft<'_>, base: &Base, asked: &[Asked<'_>], expected: BTreeSet
         .iter()
         .map(|one| (one.id, draft.decision(one, &news)))
         .collect();
-    let upload = draft.needs_upload();
+    let upload = draft.needs_upload() || base.repair;
+    let unexplained = guard::unexplained(&draft, &expected);
+    let restored = draft.restored();
     let mut manifest = draft.manifest;
     manifest.generation = base.manifest.as_ref().map_or(0, |before| before.generation) + 1;
     manifest.bound();
@@ -132,6 +138,8 @@ fn finish(draft: Draft<'_>, base: &Base, asked: &[Asked<'_>], expected: BTreeSet
         upload,
         format: draft.format,
         seen: draft.fresh,
+        restored,
+        unexplained,
     }
 }
 

@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use flowlift_azkaban::{Flow, FlowName, Format, Job, archive};
-use flowlift_common::manifest;
+use flowlift_azkaban::{Flow, FlowName, Format, Job, ProjectName, archive};
 use flowlift_common::{Act, Body, Change, Content, Pattern, RunId, Schedule, Unit, Upsert};
 use uuid::Uuid;
 
@@ -99,16 +98,18 @@ fn planned(base: &Base, changes: &[Sent]) -> Plan {
             change: &sent.change,
         })
         .collect();
-    plan(base, &asked, &Seen::new())
+    plan(base, &asked, &Seen::default())
+}
+
+fn read(zip: Bytes) -> Result<Base, crate::base::BaseError> {
+    Base::read(&ProjectName::new("p").unwrap(), zip)
 }
 
 /// What the project holds after a plan was uploaded.
 fn landed(base: &Base, plan: &Plan) -> Base {
-    let mut tree = base.tree.clone();
-    tree.extend(plan.put.clone());
-    tree.retain(|path, _| !plan.remove.contains(path));
-    tree.insert(manifest::PATH.into(), plan.manifest.write().into());
-    Base::read(archive::write_zip(&tree).into()).unwrap()
+    let project = ProjectName::new("p").unwrap();
+    let tree = crate::pack::contents(&project, base, plan, "attempt.zip");
+    read(archive::write_zip(&tree).into()).unwrap()
 }
 
 fn apply(base: &Base, changes: &[Sent]) -> (Base, Vec<Decision>) {
@@ -138,7 +139,7 @@ fn what_is_published_again_needs_no_upload() {
     let again = planned(&base, &[sent(3, flow("a", "x"))]);
     assert_eq!(again.decisions[0].1, Decision::Unchanged);
     assert!(!again.upload && again.put.is_empty());
-    assert_eq!(again.seen.len(), 1, "its order is remembered all the same");
+    assert_eq!(again.seen.flows.len(), 1, "its order is remembered all the same");
 }
 
 #[test]
@@ -179,7 +180,7 @@ fn a_pattern_counts_flows_queued_before_it_and_spares_other_owners_and_strangers
         "web.job".to_owned(),
         Bytes::from("type=noop\n"),
     )]));
-    let base = Base::read(stranger.into()).unwrap();
+    let base = read(stranger.into()).unwrap();
     let (base, _) = apply(
         &base,
         &[sent(1, flow("old", "x")), owned(2, "team", flow("theirs", "x"))],
@@ -213,7 +214,7 @@ fn a_flow_that_nobody_owns_is_adopted_and_the_outcome_says_so() {
         "web.job".to_owned(),
         Bytes::from("type=noop\n"),
     )]));
-    let base = Base::read(stranger.into()).unwrap();
+    let base = read(stranger.into()).unwrap();
     let (after, decisions) = apply(&base, &[sent(1, flow("web", "x"))]);
     assert_eq!(decisions, [Decision::Apply(Some("adopted: nobody owned it"))]);
     assert!(after.manifest.unwrap().flows.contains_key("web"));
@@ -237,7 +238,64 @@ fn deleting_one_flow_keeps_the_shared_jobs_the_other_needs() {
     assert_eq!(flows(&base), ["b"]);
     assert!(base.tree.contains_key("shared.job") && !base.tree.contains_key("a.job"));
     let (base, _) = apply(&base, &[sent(3, delete("b"))]);
-    assert_eq!(base.tree.keys().collect::<Vec<_>>(), [manifest::PATH]);
+    assert!(base.tree.is_empty());
+}
+
+#[test]
+fn a_check_changes_nothing_by_itself_and_says_when_something_came_back() {
+    let (base, decided) = apply(&Base::empty(), &[sent(1, flow("a", "x")), sent(2, Act::Check)]);
+    assert_eq!(decided, [APPLY, Decision::Unchanged]);
+    let lost = Base {
+        repair: true,
+        restored: ["a".to_owned()].into(),
+        ..base
+    };
+    let plan = planned(&lost, &[sent(2, Act::Check)]);
+    assert_eq!(plan.decisions[0].1, Decision::Restored);
+    assert!(plan.upload && plan.restored[0].2 == "a");
+    let newer = planned(&lost, &[sent(3, flow("a", "y"))]);
+    assert!(newer.upload && newer.restored.is_empty());
+}
+
+#[test]
+fn the_shrink_guard_names_what_would_vanish_without_a_reason() {
+    let listed = |base: Base, flows: &[&str]| Base {
+        listed: flows.iter().map(|flow| (*flow).to_owned()).collect(),
+        ..base
+    };
+    let (base, _) = apply(
+        &Base::empty(),
+        &[sent(1, flow("a", "x")), sent(2, flow("b", "x"))],
+    );
+    let unexplained = |base: &Base| planned(base, &[sent(3, delete("a"))]).unexplained;
+    assert!(unexplained(&listed(base.clone(), &["a", "b"])).is_empty());
+    let more = listed(base, &["a", "b", "Misread"]);
+    assert!(unexplained(&more).contains("Misread"));
+    let stray = Base {
+        strays: ["misread".to_owned()].into(),
+        ..more
+    };
+    assert!(unexplained(&stray).is_empty());
+}
+
+#[test]
+fn what_an_upload_took_from_a_flow_that_is_there_again_is_set_again_unless_a_change_says_otherwise() {
+    let (base, _) = apply(&Base::empty(), &[sent(1, flow("a", "x"))]);
+    let base = Base {
+        dropped: [("a".to_owned(), "0 0 3 ? * *".to_owned())].into(),
+        ..base
+    };
+    let steps = planned(&base, &[sent(2, Act::Check)]).schedules;
+    assert_eq!(
+        (steps[0].flow.as_str(), &steps[0].wish),
+        ("a", &Wish::Restore("0 0 3 ? * *".into()))
+    );
+    let Act::Upsert(mut upsert) = flow("a", "x") else {
+        unreachable!()
+    };
+    upsert.schedule = Schedule::Remove;
+    let steps = planned(&base, &[sent(3, Act::Upsert(upsert))]).schedules;
+    assert_eq!((steps.len(), &steps[0].wish), (1, &Wish::Remove));
 }
 
 #[test]
@@ -290,7 +348,7 @@ fn untouched_files_stay_byte_for_byte_and_shared_files_are_put_and_taken_away() 
         )
     };
     let stranger = BTreeMap::from([("notes.txt".to_owned(), Bytes::from("hello"))]);
-    let base = Base::read(archive::write_zip(&stranger).into()).unwrap();
+    let base = read(archive::write_zip(&stranger).into()).unwrap();
     let (base, decisions) = apply(&base, &[put(1, "echo"), sent(2, flow("a", "sh bin/run.sh"))]);
     assert_eq!(decisions, [APPLY, APPLY]);
     let (base, decisions) = apply(
@@ -308,7 +366,7 @@ fn untouched_files_stay_byte_for_byte_and_shared_files_are_put_and_taken_away() 
     assert_eq!(decisions, [Decision::Unchanged, APPLY]);
     assert_eq!(base.tree.get("notes.txt").unwrap(), "hello");
     assert!(!base.tree.contains_key("bin/run.sh"));
-    for path in ["../x", "/x", "a.job", manifest::PATH, ""] {
+    for path in ["../x", "/x", "a.job", flowlift_common::manifest::PATH, ""] {
         let act = Act::DeleteFile { path: path.into() };
         assert!(
             matches!(planned(&base, &[sent(9, act)]).decisions[0].1, Decision::Dead(_)),
@@ -330,13 +388,14 @@ fn a_schedule_is_looked_at_for_the_newest_change_only_uploaded_or_not() {
     let crons = |plan: &Plan| {
         plan.schedules
             .iter()
-            .map(|step| step.cron.clone().unwrap())
+            .map(|step| step.wish.clone())
             .collect::<Vec<_>>()
     };
-    assert_eq!(crons(&first), ["two"]);
+    let two = || vec![Wish::Set("two".into())];
+    assert_eq!(crons(&first), two());
     let base = landed(&Base::empty(), &first);
     let again = planned(&base, &[with(2, "two")]);
-    assert_eq!((crons(&again), again.upload), (vec!["two".to_owned()], false));
+    assert_eq!((crons(&again), again.upload), (two(), false));
     assert!(planned(&base, &[with(1, "one")]).schedules.is_empty());
 }
 

@@ -17,6 +17,9 @@ pub struct Final {
     pub note: Option<String>,
 }
 
+/// A message that the broker handed out so often travels alone.
+const ALONE: u64 = 5;
+
 /// A batch.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -30,7 +33,10 @@ pub(super) struct Batch {
     /// Convicted since the last settlement.
     convicted: BTreeMap<ChangeId, String>,
     pub(super) search: Option<Search>,
+    /// This cycle's upload has landed.
     pub(super) uploaded: bool,
+    /// Some upload since the last settlement has.
+    pub(super) landed: bool,
     pub(super) schedules: bool,
     /// In an upload of this batch that landed or may have: if Azkaban has them when planned again, it was us.
     carried: BTreeSet<ChangeId>,
@@ -41,8 +47,19 @@ impl Batch {
         self.messages.iter()
     }
 
-    pub(super) fn add(&mut self, messages: &mut Vec<Arrival>) {
-        self.messages.append(messages);
+    /// Takes what waits. A message that came back again and again may be the reason for it: it is planned alone.
+    pub(super) fn add(&mut self, waiting: &mut Vec<Arrival>) {
+        let odd = |arrival: &Arrival| arrival.returns >= ALONE;
+        if self.messages.iter().any(odd) {
+            return;
+        }
+        let (odd, mut fine): (Vec<_>, Vec<_>) = std::mem::take(waiting).into_iter().partition(odd);
+        self.messages.append(&mut fine);
+        let mut odd = odd.into_iter();
+        if self.messages.is_empty() {
+            self.messages.extend(odd.next());
+        }
+        waiting.extend(odd);
     }
 
     pub(super) fn give_up(&mut self) -> Vec<Arrival> {
@@ -119,6 +136,11 @@ impl Batch {
         }
     }
 
+    /// Changes of which at least the schedule was not as wished before.
+    pub(super) fn rescheduled(&mut self, changed: Vec<ChangeId>) {
+        self.carried.extend(changed);
+    }
+
     /// What is final now. The messages stay in hand until [`Batch::settle`].
     pub(super) fn settlement(&mut self) -> Settlement {
         let mut changes: Vec<(ChangeId, Final)> = Vec::new();
@@ -136,6 +158,7 @@ impl Batch {
                 Decision::Apply(note) => (Outcome::Applied, note.map(str::to_owned)),
                 Decision::Unchanged if self.carried.contains(&id) => (Outcome::Applied, None),
                 Decision::Unchanged => (Outcome::Unchanged, None),
+                Decision::Restored => (Outcome::Restored, None),
                 Decision::Superseded => (Outcome::Superseded, None),
                 Decision::Dead(reason) => (Outcome::Dead, Some(reason)),
             };
@@ -162,12 +185,13 @@ impl Batch {
             changes,
             unreadable,
             receipts,
-            uploaded: self.uploaded,
+            uploaded: self.landed,
         }
     }
 
     /// The settled messages leave; returns whether the batch is done.
     pub(super) fn settle(&mut self) -> bool {
+        self.landed = false;
         let open = &self.open;
         self.messages.retain(|message| {
             open.get(&message.receipt)

@@ -13,6 +13,8 @@ pub struct Arrival {
     pub receipt: u64,
     /// How often the broker handed it out before.
     pub returns: u64,
+    /// How many changes it holds, as far as its headers say.
+    pub changes: u64,
     /// Whether the broker can hand over no more for this shard until something is settled.
     pub window_full: bool,
 }
@@ -24,6 +26,8 @@ pub struct OpenAttempt {
     pub attempt: String,
     /// Who announced it.
     pub consumer: String,
+    /// Flows in it.
+    pub flows: u64,
 }
 
 /// What reading the base found.
@@ -38,8 +42,12 @@ pub struct BaseFacts {
 /// Trouble on the road, by what can be done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
+    /// Azkaban cannot be reached or does not work: no project can go on. Wait and try again.
+    Away(String),
     /// It may work later: wait and try again.
     Later(String),
+    /// This project cannot go on before somebody does something: a right is missing, its versions do not go together.
+    Own(String),
     /// The project does not exist.
     ProjectMissing,
 }
@@ -47,25 +55,26 @@ pub enum Trouble {
 /// Trouble with an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UploadTrouble {
-    /// Nothing can have landed: wait and try again.
-    Later(String),
-    /// The project went away meanwhile.
-    ProjectMissing,
-    /// Azkaban refuses the content, in these words; who it names of the batch.
-    Refused {
-        /// Azkaban's words.
-        text: String,
-        /// The changes it names, each with the message about it.
-        named: Vec<(ChangeId, String)>,
-    },
-    /// It may have landed. Where an answer came, all is decided and the next look at the base tells; where none came, it may
-    /// still land later.
-    InDoubt {
-        /// What happened.
-        text: String,
-        /// Whether Azkaban may still be at it.
-        may_still_land: bool,
-    },
+    /// Nothing can have landed.
+    Not(Trouble),
+    /// Azkaban refuses the content.
+    Refused(Refusal),
+    /// It may have landed, and may still, for no answer came.
+    InDoubt(String),
+    /// Azkaban failed while it stored the zip: what it did to the project the next look at the base tells. It is not at it any
+    /// more. The content can be the reason, or the database.
+    Stumbled(Refusal),
+}
+
+/// Azkaban's words against a zip.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Refusal {
+    /// The text.
+    pub text: String,
+    /// The changes it names, each with the message about it alone.
+    pub named: Vec<(ChangeId, String)>,
+    /// Changes that are named together in one message: one of them may be meant.
+    pub suspects: Vec<ChangeId>,
 }
 
 /// What the project log says about an attempt.
@@ -93,6 +102,17 @@ pub enum Doubtful {
 pub struct Uploaded {
     /// How long it took.
     pub took: Duration,
+    /// Whether its version is not the next one after the base's: somebody uploaded in between, and was overwritten.
+    pub overtook: bool,
+}
+
+/// Schedules that are as wished, read back.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scheduled {
+    /// Changes whose schedule Azkaban refuses, with its words.
+    pub refused: Vec<(ChangeId, String)>,
+    /// Changes for which a schedule was set or removed.
+    pub changed: Vec<ChangeId>,
 }
 
 /// What planning found; the plan itself stays with the shell.
@@ -110,6 +130,10 @@ pub struct Planned {
     pub schedules: bool,
     /// Whether the project is to be created if it is missing (some change allows it).
     pub may_create: bool,
+    /// Flows in the project afterwards.
+    pub flows: u64,
+    /// Why nothing may be uploaded although there is something to upload: the shrink guard.
+    pub forbidden: Option<String>,
 }
 
 /// What to plan.
@@ -162,7 +186,9 @@ pub enum Event {
     /// The flow list was read: whether it is exactly what was meant, else the difference for people.
     Listed(Result<Result<(), String>, Trouble>),
     /// Schedules are as wanted, but for these that Azkaban refused.
-    Scheduled(Result<Vec<(ChangeId, String)>, Trouble>),
+    Scheduled(Result<Scheduled, Trouble>),
+    /// All messages in hand lie in the parked queue.
+    Parked,
     /// Outcomes are confirmed, messages acknowledged.
     Settled,
     /// The time of [`super::Project::next_timer`] has come.
@@ -192,8 +218,12 @@ pub enum Action {
     Upload,
     /// Look into the project log for an attempt.
     Look(Doubtful),
-    /// Write down that an attempt is decided.
-    EndAttempt(Doubtful),
+    /// Write down that an attempt is decided, and whether it landed.
+    EndAttempt(Doubtful, bool),
+    /// Move these messages to the parked queue, confirmed, then acknowledge them.
+    Park(Vec<u64>),
+    /// After this time, look once more whether what was uploaded last is still there.
+    LookLater(Duration),
     /// Read the flow list and compare.
     List,
     /// Bring schedules to what is wanted, and read them back.
@@ -242,6 +272,15 @@ pub enum LogLine {
         suspects: usize,
         /// Azkaban's words.
         text: String,
+    },
+    /// Somebody uploaded between the base and the own upload.
+    Overtook,
+    /// The project cannot go on; its messages are set aside.
+    Parked {
+        /// Why.
+        text: String,
+        /// How many messages.
+        messages: usize,
     },
     /// Azkaban does not list what was meant.
     Mismatch {

@@ -11,8 +11,13 @@ pub(super) struct Linger {
     opened_ms: u64,
     quiet_ms: u64,
     longest_ms: u64,
+    /// No batch is held open longer, however much there is in it.
+    limit_ms: u64,
     full: bool,
 }
+
+/// What Azkaban needs for a flow, in µs (azkaban-api.md, fact 10).
+const PER_FLOW_US: u64 = 600;
 
 impl Linger {
     pub(super) fn open(now_ms: u64, limits: &Limits, last_upload: Option<Duration>, full: bool) -> Self {
@@ -23,8 +28,15 @@ impl Linger {
             opened_ms: now_ms,
             quiet_ms: ms(limits.quiet),
             longest_ms: ms(expected),
+            limit_ms: ms(limits.longest_linger),
             full,
         }
+    }
+
+    /// So many changes are in hand: the upload will take as long as they need at least.
+    pub(super) fn hold(&mut self, changes: u64) {
+        let expected = changes.saturating_mul(PER_FLOW_US) / 1_000;
+        self.longest_ms = self.longest_ms.max(expected.min(self.limit_ms));
     }
 
     /// Nothing more can come before something is settled.
@@ -53,6 +65,16 @@ mod tests {
         assert_eq!(linger.ends_ms(1_290), 1_300);
         let slow = Linger::open(0, &limits, Some(Duration::from_secs(60)), false);
         assert_eq!(slow.ends_ms(100_000), 10_000);
+    }
+
+    #[test]
+    fn many_changes_in_hand_are_worth_a_longer_wait_for_more() {
+        let mut linger = Linger::open(0, &Limits::default(), None, false);
+        assert_eq!(linger.ends_ms(900), 500);
+        linger.hold(3_000);
+        assert_eq!(linger.ends_ms(900), 1_050);
+        linger.hold(1_000_000);
+        assert_eq!(linger.ends_ms(60_000), 10_000);
     }
 
     #[test]

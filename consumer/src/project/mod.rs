@@ -9,10 +9,12 @@
 //! is begun: it goes on to its end when the consumer leaves or hands the shard over.
 
 mod batch;
+mod doubt;
 mod event;
 mod linger;
 mod search;
 mod steps;
+mod trouble;
 
 #[cfg(test)]
 mod tests;
@@ -24,8 +26,8 @@ use flowlift_common::backoff::Backoff;
 use batch::Batch;
 pub use batch::Final;
 pub use event::{
-    Action, Arrival, BaseFacts, Doubtful, Event, Landing, LogLine, OpenAttempt, PlanAsk, Planned, Settlement,
-    Trouble, UploadTrouble, Uploaded,
+    Action, Arrival, BaseFacts, Doubtful, Event, Landing, LogLine, OpenAttempt, PlanAsk, Planned, Refusal,
+    Scheduled, Settlement, Trouble, UploadTrouble, Uploaded,
 };
 use linger::Linger;
 
@@ -42,8 +44,50 @@ pub struct Limits {
     pub fence: Duration,
     /// How often the project log is read while an upload is in doubt.
     pub look: Duration,
+    /// How often it is read while Azkaban gives no answer.
+    pub look_away: Duration,
     /// The back-off after trouble: first delay and cap.
     pub backoff: (Duration, Duration),
+    /// A while after an upload the project is looked at once more: an abandoned one may have landed over it.
+    pub second_look: Duration,
+    /// The same after an upload was in doubt and was not seen to land: it can still do so, after a long outage even.
+    pub later_looks: [Duration; 2],
+    /// While a project is parked, what comes for it is parked at once for this long.
+    pub parked: Duration,
+    /// So many failures of its own in a row, and a project is parked.
+    pub park_after: u32,
+    /// All on, but for the simulation.
+    pub safeguards: Safeguards,
+}
+
+/// What keeps the promise that nothing is lost or undone. All are on; a build for tests can switch one off, so that the
+/// simulation can show that it would notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Safeguards {
+    /// Uploads that a former holder left open, and own ones in doubt, are waited for.
+    pub fence: bool,
+    /// What was applied last is remembered in the zip.
+    pub manifest: bool,
+    /// An answer with another version than the next one is looked into.
+    pub version_check: bool,
+    /// Flows that no change takes away may not vanish.
+    pub shrink_guard: bool,
+    /// The flow list is compared after an upload.
+    pub read_back: bool,
+    /// The project is looked at once more a while after its last upload.
+    pub second_look: bool,
+}
+
+impl Safeguards {
+    /// All of them.
+    pub const ALL: Self = Self {
+        fence: true,
+        manifest: true,
+        version_check: true,
+        shrink_guard: true,
+        read_back: true,
+        second_look: true,
+    };
 }
 
 impl Default for Limits {
@@ -54,6 +98,12 @@ impl Default for Limits {
             longest_linger: Duration::from_secs(10),
             fence: Duration::from_secs(70),
             look: Duration::from_millis(500),
+            look_away: Duration::from_secs(5),
+            second_look: Duration::from_secs(10),
+            later_looks: [Duration::from_secs(600), Duration::from_secs(3_600)],
+            parked: Duration::from_secs(30),
+            park_after: 12,
+            safeguards: Safeguards::ALL,
             backoff: (Duration::from_secs(1), Duration::from_secs(60)),
         }
     }
@@ -87,6 +137,7 @@ enum Phase {
     Listing,
     Scheduling,
     Settling,
+    Parking,
     /// After trouble; then again from the permit.
     Waiting {
         until_ms: u64,
@@ -108,9 +159,19 @@ pub struct Project {
     has_permit: bool,
     /// Failures in a row.
     failures: u32,
+    /// Of these, the ones that are this project's own.
+    own_failures: u32,
+    /// How often Azkaban stumbled over this batch.
+    stumbles: u32,
+    /// Some upload was in doubt and was not seen to land.
+    doubtful: bool,
+    /// What comes before this is parked.
+    parked_until_ms: u64,
     random: u64,
     longest_upload: Duration,
     last_upload: Option<Duration>,
+    /// Flows in the zip planned last.
+    planned_flows: u64,
     phase_since_ms: u64,
 }
 
@@ -128,9 +189,14 @@ impl Project {
             draining: false,
             has_permit: false,
             failures: 0,
+            own_failures: 0,
+            stumbles: 0,
+            doubtful: false,
+            parked_until_ms: 0,
             random: seed | 1,
             longest_upload: Duration::ZERO,
             last_upload: None,
+            planned_flows: 0,
             phase_since_ms: 0,
         }
     }
@@ -172,6 +238,7 @@ impl Project {
                 | Phase::Listing
                 | Phase::Scheduling
                 | Phase::Settling
+                | Phase::Parking
         )
     }
 
@@ -207,9 +274,11 @@ impl Project {
         self.phase_since_ms = now_ms;
     }
 
-    /// How long an upload may take to land after its client is gone.
-    fn fence(&self) -> Duration {
-        self.limits.fence.max(self.longest_upload * 3)
+    /// How long an upload of so many flows may take to land after its client is gone: three times what it should take at
+    /// most, 2.2 ms for each flow (azkaban-api.md, fact 10).
+    fn fence(&self, flows: u64) -> Duration {
+        let expected = Duration::from_micros(2_200u64.saturating_mul(flows));
+        self.limits.fence.max(expected.max(self.longest_upload) * 3)
     }
 
     fn next_random(&mut self) -> f64 {

@@ -1,12 +1,15 @@
 //! The transitions.
 
 use super::event::{
-    Action, Arrival, BaseFacts, Doubtful, Event, Landing, LogLine, OpenAttempt, Planned, Trouble,
+    Action, Arrival, BaseFacts, Doubtful, Event, LogLine, Planned, Refusal, Scheduled, Trouble,
     UploadTrouble, Uploaded,
 };
 use super::linger::Linger;
 use super::search::{Next, Search};
-use super::{Phase, Project, ms};
+use super::{Phase, Project};
+
+/// So often Azkaban may fail to store a batch before its content is taken for the reason (azkaban-api.md, 7.1).
+const STUMBLES: u32 = 2;
 
 impl Project {
     /// Takes an event; returns what to do, in order.
@@ -34,6 +37,7 @@ impl Project {
             (Event::Listed(listed), Phase::Listing) => self.listed(listed, now_ms, &mut out),
             (Event::Scheduled(scheduled), Phase::Scheduling) => self.scheduled(scheduled, now_ms, &mut out),
             (Event::Settled, Phase::Settling) => self.settled(now_ms, &mut out),
+            (Event::Parked, Phase::Parking) => self.parked(now_ms, &mut out),
             // an answer to an action that was aborted meanwhile
             _ => {}
         }
@@ -44,27 +48,32 @@ impl Project {
         self.last_arrival_ms = now_ms;
         let full = arrival.window_full;
         self.queue.push(arrival);
-        if let Phase::Lingering(linger) = &mut self.phase
-            && full
-        {
-            linger.fill();
+        let changes = self.queue.iter().map(|arrival| arrival.changes).sum();
+        if let Phase::Lingering(linger) = &mut self.phase {
+            linger.hold(changes);
+            if full {
+                linger.fill();
+            }
         }
         if self.phase == Phase::Idle && !self.draining {
-            self.linger(now_ms, full, out);
+            if now_ms < self.parked_until_ms {
+                self.set_aside(now_ms, out);
+            } else {
+                self.linger(now_ms, full, out);
+            }
         }
     }
 
     fn linger(&mut self, now_ms: u64, full: bool, out: &mut Vec<Action>) {
-        self.enter(
-            Phase::Lingering(Linger::open(now_ms, &self.limits, self.last_upload, full)),
-            now_ms,
-        );
+        let mut linger = Linger::open(now_ms, &self.limits, self.last_upload, full);
+        linger.hold(self.queue.iter().map(|arrival| arrival.changes).sum());
+        self.enter(Phase::Lingering(linger), now_ms);
         if self.next_timer().is_some_and(|due| due <= now_ms) {
             self.timer(now_ms, out);
         }
     }
 
-    fn timer(&mut self, now_ms: u64, out: &mut Vec<Action>) {
+    pub(super) fn timer(&mut self, now_ms: u64, out: &mut Vec<Action>) {
         if self.next_timer().is_none_or(|due| due > now_ms) {
             return;
         }
@@ -97,7 +106,7 @@ impl Project {
 
     fn permitted(&mut self, now_ms: u64, out: &mut Vec<Action>) {
         self.has_permit = true;
-        if self.taken_over {
+        if self.taken_over || !self.limits.safeguards.fence {
             self.read_base(now_ms, out);
         } else {
             self.enter(Phase::Takeover, now_ms);
@@ -105,30 +114,7 @@ impl Project {
         }
     }
 
-    fn opened(&mut self, open: Vec<OpenAttempt>, now_ms: u64, out: &mut Vec<Action>) {
-        self.taken_over = true;
-        if open.is_empty() {
-            return self.read_base(now_ms, out);
-        }
-        let at_most = self.fence();
-        out.push(Action::Say(LogLine::Fenced {
-            open: open.len(),
-            at_most,
-        }));
-        let until_ms = now_ms + ms(at_most);
-        self.enter(
-            Phase::Fence {
-                open,
-                until_ms,
-                looking: false,
-                next_ms: now_ms,
-            },
-            now_ms,
-        );
-        self.timer(now_ms, out);
-    }
-
-    fn read_base(&mut self, now_ms: u64, out: &mut Vec<Action>) {
+    pub(super) fn read_base(&mut self, now_ms: u64, out: &mut Vec<Action>) {
         // whatever came while others were worked on travels along, unless a culprit is being looked for
         if self.batch.search.is_none() {
             self.batch.add(&mut self.queue);
@@ -140,7 +126,7 @@ impl Project {
     fn base(&mut self, read: Result<BaseFacts, Trouble>, now_ms: u64, out: &mut Vec<Action>) {
         match read {
             Ok(_) | Err(Trouble::ProjectMissing) => self.plan(now_ms, out),
-            Err(Trouble::Later(text)) => self.wait("read the base", text, now_ms, out),
+            Err(trouble) => self.trouble("read the base", trouble, now_ms, out),
         }
     }
 
@@ -154,10 +140,17 @@ impl Project {
 
     fn planned(&mut self, planned: Planned, now_ms: u64, out: &mut Vec<Action>) {
         let (upload, schedules, make) = (planned.upload, planned.schedules, planned.may_create);
+        let forbidden = planned
+            .forbidden
+            .clone()
+            .filter(|_| self.limits.safeguards.shrink_guard);
+        self.planned_flows = planned.flows;
         if self.batch.planned(planned) {
             out.push(Action::GiveShardBack);
         }
-        if upload && make {
+        if let Some(text) = forbidden.filter(|_| upload) {
+            self.trouble("upload", Trouble::Later(text), now_ms, out);
+        } else if upload && make {
             self.enter(Phase::Making, now_ms);
             out.push(Action::Make);
         } else if upload {
@@ -173,10 +166,7 @@ impl Project {
     fn made(&mut self, made: Result<(), Trouble>, now_ms: u64, out: &mut Vec<Action>) {
         match made {
             Ok(()) => self.announce(now_ms, out),
-            Err(Trouble::Later(text)) => self.wait("create the project", text, now_ms, out),
-            Err(Trouble::ProjectMissing) => {
-                self.wait("create the project", "it is not there".into(), now_ms, out);
-            }
+            Err(trouble) => self.trouble("create the project", trouble, now_ms, out),
         }
     }
 
@@ -187,66 +177,62 @@ impl Project {
 
     fn uploaded(&mut self, answer: Result<Uploaded, UploadTrouble>, now_ms: u64, out: &mut Vec<Action>) {
         match answer {
-            Ok(Uploaded { took }) => {
+            Ok(Uploaded { took, overtook }) => {
                 self.last_upload = Some(took);
                 self.longest_upload = self.longest_upload.max(took);
                 self.batch.carry();
-                out.push(Action::EndAttempt(Doubtful::Own));
-                self.landed(now_ms, out);
+                out.push(Action::EndAttempt(Doubtful::Own, true));
+                if overtook && self.limits.safeguards.version_check {
+                    self.overtook(now_ms, out);
+                } else {
+                    self.landed(now_ms, out);
+                }
             }
-            Err(UploadTrouble::Later(text)) => {
-                out.push(Action::EndAttempt(Doubtful::Own));
-                self.wait("upload", text, now_ms, out);
+            Err(UploadTrouble::Not(trouble)) => {
+                out.push(Action::EndAttempt(Doubtful::Own, false));
+                self.trouble("upload", trouble, now_ms, out);
             }
-            Err(UploadTrouble::ProjectMissing) => {
-                out.push(Action::EndAttempt(Doubtful::Own));
-                self.wait("upload", "the project is gone".into(), now_ms, out);
+            Err(UploadTrouble::Refused(refusal)) => {
+                out.push(Action::EndAttempt(Doubtful::Own, false));
+                self.refused(refusal, now_ms, out);
             }
-            Err(UploadTrouble::Refused { text, named }) => {
-                out.push(Action::EndAttempt(Doubtful::Own));
-                self.refused(text, named, now_ms, out);
-            }
-            Err(UploadTrouble::InDoubt {
-                text,
-                may_still_land: false,
-            }) => {
+            Err(UploadTrouble::Stumbled(refusal)) => {
                 self.batch.carry();
-                out.push(Action::EndAttempt(Doubtful::Own));
-                self.wait("upload", text, now_ms, out);
+                out.push(Action::EndAttempt(Doubtful::Own, false));
+                self.stumbles += 1;
+                let named = !refusal.named.is_empty() || !refusal.suspects.is_empty();
+                if named && self.stumbles > STUMBLES {
+                    self.refused(refusal, now_ms, out);
+                } else {
+                    self.trouble("upload", Trouble::Later(refusal.text), now_ms, out);
+                }
             }
-            Err(UploadTrouble::InDoubt {
-                text,
-                may_still_land: true,
-            }) => {
-                self.batch.carry();
-                let at_most = self.fence();
-                out.push(Action::Say(LogLine::Doubt { text, at_most }));
-                let (until_ms, next_ms) = (now_ms + ms(at_most), now_ms + ms(self.limits.look));
-                self.enter(
-                    Phase::Doubt {
-                        until_ms,
-                        looking: false,
-                        next_ms,
-                    },
-                    now_ms,
-                );
-            }
+            Err(UploadTrouble::InDoubt(text)) => self.in_doubt(text, now_ms, out),
         }
     }
 
-    fn landed(&mut self, now_ms: u64, out: &mut Vec<Action>) {
-        self.batch.uploaded = true;
+    /// Somebody's upload was overwritten by ours: what both come to is made from the base anew, before anything is settled.
+    fn overtook(&mut self, now_ms: u64, out: &mut Vec<Action>) {
+        self.batch.landed = true;
+        out.push(Action::Say(LogLine::Overtook));
+        if self.draining {
+            return self.give_all_up(now_ms, out);
+        }
+        self.read_base(now_ms, out);
+    }
+
+    pub(super) fn landed(&mut self, now_ms: u64, out: &mut Vec<Action>) {
+        (self.batch.uploaded, self.batch.landed) = (true, true);
         self.enter(Phase::Listing, now_ms);
         out.push(Action::List);
     }
 
-    fn refused(
-        &mut self,
-        text: String,
-        named: Vec<(crate::plan::ChangeId, String)>,
-        now_ms: u64,
-        out: &mut Vec<Action>,
-    ) {
+    fn refused(&mut self, refusal: Refusal, now_ms: u64, out: &mut Vec<Action>) {
+        let Refusal {
+            text,
+            named,
+            suspects,
+        } = refusal;
         if !named.is_empty() {
             for (id, reason) in named {
                 self.batch.convict(id, reason);
@@ -260,12 +246,18 @@ impl Project {
                 search
             }
             None => {
-                let suspects = self.batch.contributing();
+                // the ones that may be meant come last: those before them are in Azkaban after one upload
+                let (meant, mut order): (Vec<_>, Vec<_>) = self
+                    .batch
+                    .contributing()
+                    .into_iter()
+                    .partition(|id| suspects.contains(id));
+                order.extend(meant);
                 out.push(Action::Say(LogLine::Searching {
-                    suspects: suspects.len(),
+                    suspects: order.len(),
                     text: text.clone(),
                 }));
-                Search::new(suspects, text)
+                Search::new(order, text)
             }
         };
         match search.next() {
@@ -279,95 +271,47 @@ impl Project {
             }
             Next::BaseRefused(text) => {
                 let text = format!("Azkaban refuses even the unchanged project: {text}");
-                self.failures = self.failures.max(5);
-                self.wait("upload", text, now_ms, out);
+                self.trouble("upload", Trouble::Own(text), now_ms, out);
             }
-        }
-    }
-
-    fn looked(&mut self, looked: Result<Landing, Trouble>, now_ms: u64, out: &mut Vec<Action>) {
-        let landing = looked.unwrap_or(Landing::NotSeen);
-        let look_ms = ms(self.limits.look);
-        match &mut self.phase {
-            Phase::Doubt {
-                until_ms,
-                looking,
-                next_ms,
-            } => {
-                if landing == Landing::NotSeen && now_ms < *until_ms {
-                    (*looking, *next_ms) = (false, now_ms + look_ms);
-                    return;
-                }
-                out.push(Action::EndAttempt(Doubtful::Own));
-                if landing == Landing::Landed {
-                    self.landed(now_ms, out);
-                } else {
-                    self.wait("upload", "it did not land".into(), now_ms, out);
-                }
-            }
-            Phase::Fence {
-                open,
-                until_ms,
-                looking,
-                next_ms,
-            } => {
-                (*looking, *next_ms) = (false, now_ms + look_ms);
-                if (landing != Landing::NotSeen || now_ms >= *until_ms) && !open.is_empty() {
-                    out.push(Action::EndAttempt(Doubtful::Left(open.remove(0).attempt)));
-                    *next_ms = now_ms;
-                }
-                if open.is_empty() {
-                    self.read_base(now_ms, out);
-                } else {
-                    open.rotate_left(1);
-                    self.timer(now_ms, out);
-                }
-            }
-            _ => {}
         }
     }
 
     fn listed(&mut self, listed: Result<Result<(), String>, Trouble>, now_ms: u64, out: &mut Vec<Action>) {
         match listed {
-            Ok(Ok(())) if self.batch.schedules => {
+            Ok(Err(text)) if self.limits.safeguards.read_back => {
+                out.push(Action::Say(LogLine::Mismatch { text: text.clone() }));
+                self.trouble("verify", Trouble::Later(text), now_ms, out);
+            }
+            Ok(_) if self.batch.schedules => {
                 self.enter(Phase::Scheduling, now_ms);
                 out.push(Action::Schedule);
             }
-            Ok(Ok(())) => self.settle(now_ms, out),
-            Ok(Err(text)) => {
-                out.push(Action::Say(LogLine::Mismatch { text: text.clone() }));
-                self.wait("verify", text, now_ms, out);
-            }
-            Err(Trouble::Later(text)) => self.wait("verify", text, now_ms, out),
-            Err(Trouble::ProjectMissing) => self.wait("verify", "the project is gone".into(), now_ms, out),
+            Ok(_) => self.settle(now_ms, out),
+            Err(trouble) => self.trouble("verify", trouble, now_ms, out),
         }
     }
 
-    fn scheduled(
-        &mut self,
-        scheduled: Result<Vec<(crate::plan::ChangeId, String)>, Trouble>,
-        now_ms: u64,
-        out: &mut Vec<Action>,
-    ) {
+    fn scheduled(&mut self, scheduled: Result<Scheduled, Trouble>, now_ms: u64, out: &mut Vec<Action>) {
         match scheduled {
-            Ok(refused) => {
-                for (id, reason) in refused {
+            Ok(scheduled) => {
+                for (id, reason) in scheduled.refused {
                     self.batch.refuse_schedule(id, &reason);
                 }
+                self.batch.rescheduled(scheduled.changed);
                 self.settle(now_ms, out);
             }
-            Err(Trouble::Later(text)) => self.wait("schedule", text, now_ms, out),
-            Err(Trouble::ProjectMissing) => self.wait("schedule", "the project is gone".into(), now_ms, out),
+            Err(trouble) => self.trouble("schedule", trouble, now_ms, out),
         }
     }
 
     fn settle(&mut self, now_ms: u64, out: &mut Vec<Action>) {
-        self.failures = 0;
+        (self.failures, self.own_failures) = (0, 0);
         if self.batch.uploaded
             && let Some(search) = &mut self.batch.search
         {
             search.landed();
         }
+        self.look_later(out);
         self.drop_permit(out);
         self.enter(Phase::Settling, now_ms);
         out.push(Action::Settle(self.batch.settlement()));
@@ -382,6 +326,7 @@ impl Project {
         }
         if done {
             self.batch = super::Batch::default();
+            self.stumbles = 0;
             out.push(Action::Forget);
             // with nothing in hand the broker may give the shard to others and back without a word
             self.taken_over &= !self.queue.is_empty();
@@ -396,51 +341,5 @@ impl Project {
             let full = self.queue.iter().any(|arrival| arrival.window_full);
             self.linger(now_ms, full, out);
         }
-    }
-
-    /// Begins nothing new. What is not begun goes back to the queue; what is begun goes on to its end.
-    fn drain(&mut self, now_ms: u64, out: &mut Vec<Action>) {
-        self.draining = true;
-        if self.is_begun() || self.phase == Phase::Idle {
-            return;
-        }
-        out.push(Action::Abort);
-        self.drop_permit_or_wait(out);
-        let mut held = self.batch.give_up();
-        self.queue.append(&mut held);
-        out.push(Action::Forget);
-        self.enter(Phase::Idle, now_ms);
-    }
-
-    /// Waits and begins the cycle again; nothing of the plan is kept, the base may be another one by then.
-    fn wait(&mut self, step: &'static str, text: String, now_ms: u64, out: &mut Vec<Action>) {
-        let retry_in = self.backoff();
-        out.push(Action::Say(LogLine::Trouble { step, text, retry_in }));
-        self.drop_permit(out);
-        if self.draining {
-            let mut held = self.batch.give_up();
-            self.queue.append(&mut held);
-            out.push(Action::Forget);
-            return self.enter(Phase::Idle, now_ms);
-        }
-        self.enter(
-            Phase::Waiting {
-                until_ms: now_ms + ms(retry_in),
-            },
-            now_ms,
-        );
-    }
-
-    fn drop_permit(&mut self, out: &mut Vec<Action>) {
-        if std::mem::take(&mut self.has_permit) {
-            out.push(Action::DropPermit);
-        }
-    }
-
-    fn drop_permit_or_wait(&mut self, out: &mut Vec<Action>) {
-        if self.phase == Phase::Permit {
-            out.push(Action::DropPermit);
-        }
-        self.drop_permit(out);
     }
 }

@@ -12,6 +12,12 @@ const FAST: Limits = Limits {
     longest_linger: Duration::from_secs(1),
     fence: Duration::from_secs(70),
     look: Duration::from_millis(100),
+    look_away: Duration::from_secs(5),
+    second_look: Duration::from_secs(10),
+    later_looks: [Duration::from_secs(600), Duration::from_secs(3_600)],
+    parked: Duration::from_secs(30),
+    park_after: 3,
+    safeguards: Safeguards::ALL,
     backoff: (Duration::from_secs(1), Duration::from_secs(4)),
 };
 
@@ -22,6 +28,7 @@ fn id(seq: u64) -> ChangeId {
 fn arrival(receipt: u64) -> Event {
     Event::Arrived(Arrival {
         receipt,
+        changes: 1,
         returns: 0,
         window_full: false,
     })
@@ -37,20 +44,18 @@ fn applying(seqs: &[u64]) -> Planned {
 
 const TAKEN: Event = Event::Uploaded(Ok(Uploaded {
     took: Duration::from_millis(20),
+    overtook: false,
 }));
 
 fn in_doubt() -> Event {
-    Event::Uploaded(Err(UploadTrouble::InDoubt {
-        text: "timeout".into(),
-        may_still_land: true,
-    }))
+    Event::Uploaded(Err(UploadTrouble::InDoubt("timeout".into())))
 }
 
 fn refused() -> Event {
-    Event::Uploaded(Err(UploadTrouble::Refused {
+    Event::Uploaded(Err(UploadTrouble::Refused(Refusal {
         text: "no".into(),
-        named: vec![],
-    }))
+        ..Refusal::default()
+    })))
 }
 
 /// Brings a project with one message to the point where its upload is asked for.
@@ -91,10 +96,13 @@ fn a_batch_goes_its_road_and_is_acknowledged_only_after_it_was_read_back() {
     uploading(&mut project, &[1, 2]);
     assert_eq!(
         project.handle(TAKEN, 40),
-        [Action::EndAttempt(Doubtful::Own), Action::List]
+        [Action::EndAttempt(Doubtful::Own, true), Action::List]
     );
     let actions = project.handle(Event::Listed(Ok(Ok(()))), 50);
-    assert_eq!(actions[0], Action::DropPermit);
+    assert_eq!(
+        actions[..2],
+        [Action::LookLater(FAST.second_look), Action::DropPermit]
+    );
     let settled = settlement(&actions);
     assert_eq!(settled.receipts, [1]);
     assert!(
@@ -156,6 +164,7 @@ fn an_upload_left_open_is_waited_for_and_its_landing_ends_the_wait() {
     project.handle(Event::Timer, 10);
     project.handle(Event::Permit, 11);
     let open = OpenAttempt {
+        flows: 1,
         attempt: "left.zip".into(),
         consumer: "dead".into(),
     };
@@ -171,7 +180,7 @@ fn an_upload_left_open_is_waited_for_and_its_landing_ends_the_wait() {
     assert_eq!(
         actions,
         [
-            Action::EndAttempt(Doubtful::Left("left.zip".into())),
+            Action::EndAttempt(Doubtful::Left("left.zip".into()), true),
             Action::ReadBase
         ]
     );
@@ -185,6 +194,7 @@ fn a_fence_ends_by_itself_when_nothing_lands() {
     project.handle(Event::Permit, 11);
     project.handle(
         Event::OpenAttempts(vec![OpenAttempt {
+            flows: 1,
             attempt: "x".into(),
             consumer: "y".into(),
         }]),
@@ -193,7 +203,10 @@ fn a_fence_ends_by_itself_when_nothing_lands() {
     let actions = project.handle(Event::Looked(Ok(Landing::NotSeen)), 12 + 70_000);
     assert_eq!(
         actions,
-        [Action::EndAttempt(Doubtful::Left("x".into())), Action::ReadBase]
+        [
+            Action::EndAttempt(Doubtful::Left("x".into()), false),
+            Action::ReadBase
+        ]
     );
 }
 
@@ -211,7 +224,7 @@ fn a_doubtful_upload_is_looked_for_before_anything_else_and_counts_when_it_lande
     );
     project.handle(Event::Timer, 250);
     let actions = project.handle(Event::Looked(Ok(Landing::Landed)), 260);
-    assert_eq!(actions, [Action::EndAttempt(Doubtful::Own), Action::List]);
+    assert_eq!(actions, [Action::EndAttempt(Doubtful::Own, true), Action::List]);
 }
 
 #[test]
@@ -221,7 +234,9 @@ fn what_a_doubtful_upload_brought_is_ours_when_the_next_plan_finds_it() {
     project.handle(in_doubt(), 40);
     project.handle(Event::Timer, 140);
     let actions = project.handle(Event::Looked(Ok(Landing::NotSeen)), 40 + 70_000);
-    assert!(actions.contains(&Action::EndAttempt(Doubtful::Own)) && actions.contains(&Action::DropPermit));
+    assert!(
+        actions.contains(&Action::EndAttempt(Doubtful::Own, false)) && actions.contains(&Action::DropPermit)
+    );
     let due = project.next_timer().unwrap();
     project.handle(Event::Timer, due);
     project.handle(Event::Permit, due);
@@ -247,7 +262,10 @@ fn trouble_waits_with_growing_delays_and_gives_the_permit_back() {
     uploading(&mut project, &[1]);
     let mut delays = Vec::new();
     for _ in 0..4 {
-        let actions = project.handle(Event::Uploaded(Err(UploadTrouble::Later("503".into()))), now);
+        let actions = project.handle(
+            Event::Uploaded(Err(UploadTrouble::Not(Trouble::Away("503".into())))),
+            now,
+        );
         assert!(actions.contains(&Action::DropPermit));
         let due = project.next_timer().unwrap();
         delays.push(due - now);
@@ -279,13 +297,14 @@ fn only_the_named_culprit_dies() {
     let mut project = Project::new(FAST, 1);
     uploading(&mut project, &[1, 2, 3]);
     let named = vec![(id(2), "bad".to_owned())];
-    let answer = Event::Uploaded(Err(UploadTrouble::Refused {
+    let answer = Event::Uploaded(Err(UploadTrouble::Refused(Refusal {
         text: "bad".into(),
         named,
-    }));
+        suspects: vec![],
+    })));
     assert_eq!(
         project.handle(answer, 20),
-        [Action::EndAttempt(Doubtful::Own), Action::ReadBase]
+        [Action::EndAttempt(Doubtful::Own, false), Action::ReadBase]
     );
     let asked = project.handle(
         Event::Base(Ok(BaseFacts {
@@ -424,6 +443,7 @@ fn a_full_window_begins_at_once() {
     let actions = project.handle(
         Event::Arrived(Arrival {
             receipt: 1,
+            changes: 1,
             returns: 0,
             window_full: true,
         }),
@@ -455,4 +475,157 @@ fn an_unreadable_message_is_settled_with_its_reason_and_stops_nobody() {
     let actions = project.handle(Event::Planned(planned), 14);
     assert_eq!(settlement(&actions).receipts, [1, 2]);
     assert_eq!(settlement(&actions).unreadable.len(), 1);
+}
+
+#[test]
+fn somebody_elses_upload_in_between_is_merged_before_anything_is_settled() {
+    let mut project = Project::new(FAST, 1);
+    uploading(&mut project, &[1]);
+    let overtook = Event::Uploaded(Ok(Uploaded {
+        took: Duration::from_millis(20),
+        overtook: true,
+    }));
+    assert_eq!(
+        project.handle(overtook, 40),
+        [
+            Action::EndAttempt(Doubtful::Own, true),
+            Action::Say(LogLine::Overtook),
+            Action::ReadBase
+        ]
+    );
+    project.handle(Event::Base(Ok(FACTS)), 50);
+    // theirs is in it already: nothing more to upload, and our change counts as applied
+    let found = Planned {
+        decisions: vec![(id(1), Decision::Unchanged)],
+        ..Planned::default()
+    };
+    let actions = project.handle(Event::Planned(found), 60);
+    assert!(actions.contains(&Action::LookLater(FAST.second_look)));
+    let settled = settlement(&actions);
+    assert_eq!(
+        (settled.changes[0].1.outcome, settled.uploaded),
+        (Outcome::Applied, true)
+    );
+}
+
+const FACTS: BaseFacts = BaseFacts {
+    exists: true,
+    flows: 1,
+};
+
+fn parking(actions: &[Action]) -> Option<&Vec<u64>> {
+    actions.iter().find_map(|action| match action {
+        Action::Park(receipts) => Some(receipts),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_project_that_is_denied_is_parked_at_once_and_so_is_what_comes_soon_after() {
+    let mut project = Project::new(FAST, 1);
+    uploading(&mut project, &[1]);
+    project.handle(arrival(2), 20);
+    let denied = Event::Uploaded(Err(UploadTrouble::Not(Trouble::Own("denied".into()))));
+    let actions = project.handle(denied, 30);
+    assert_eq!(parking(&actions), Some(&vec![1, 2]));
+    assert!(actions.contains(&Action::EndAttempt(Doubtful::Own, false)) && !project.is_quiet());
+    assert!(project.handle(arrival(3), 40).is_empty());
+    assert_eq!(project.handle(Event::Parked, 50), [Action::Park(vec![3])]);
+    assert!(project.handle(Event::Parked, 60).is_empty() && project.is_quiet());
+    assert_eq!(project.handle(arrival(4), 70), [Action::Park(vec![4])]);
+    project.handle(Event::Parked, 80);
+    // later it is tried again
+    assert!(project.handle(arrival(5), 40_000).is_empty());
+    assert_eq!(project.handle(Event::Timer, 41_000), [Action::WantPermit]);
+}
+
+#[test]
+fn own_trouble_again_and_again_parks_and_an_absent_azkaban_never_does() {
+    for (trouble, parks) in [
+        (Trouble::Later("odd".into()), true),
+        (Trouble::Away("gone".into()), false),
+    ] {
+        let mut project = Project::new(FAST, 1);
+        project.handle(arrival(1), 0);
+        let mut parked = false;
+        for now in (10_000..400_000).step_by(10_000) {
+            project.handle(Event::Timer, now);
+            project.handle(Event::Permit, now + 1);
+            project.handle(Event::OpenAttempts(vec![]), now + 2);
+            let actions = project.handle(Event::Base(Err(trouble.clone())), now + 3);
+            if parking(&actions).is_some() {
+                parked = true;
+                break;
+            }
+        }
+        assert_eq!(parked, parks, "{trouble:?}");
+    }
+}
+
+#[test]
+fn an_upload_that_was_never_seen_to_land_is_looked_for_long_after() {
+    let mut project = Project::new(FAST, 1);
+    uploading(&mut project, &[1]);
+    project.handle(in_doubt(), 100);
+    let mut now = 100;
+    while matches!(project.phase, Phase::Doubt { .. }) {
+        now = project.next_timer().unwrap();
+        project.handle(Event::Timer, now);
+        project.handle(Event::Looked(Ok(Landing::NotSeen)), now);
+    }
+    assert!(now >= 70_000);
+    project.handle(Event::Timer, now + 10_000);
+    project.handle(Event::Permit, now + 10_001);
+    project.handle(Event::Base(Ok(FACTS)), now + 10_002);
+    let found = Planned {
+        decisions: vec![(id(1), Decision::Unchanged)],
+        ..Planned::default()
+    };
+    let actions = project.handle(Event::Planned(found), now + 10_003);
+    for look in FAST.later_looks {
+        assert!(actions.contains(&Action::LookLater(look)), "{actions:?}");
+    }
+}
+
+#[test]
+fn a_message_that_came_back_again_and_again_travels_alone() {
+    let mut project = Project::new(FAST, 1);
+    let odd = |receipt, returns| {
+        Event::Arrived(Arrival {
+            receipt,
+            changes: 1,
+            returns,
+            window_full: false,
+        })
+    };
+    for (receipt, returns) in [(1, 9), (2, 0), (3, 4), (4, 6)] {
+        project.handle(odd(receipt, returns), 0);
+    }
+    let mut asked = Vec::new();
+    let mut now = 100;
+    for _ in 0..3 {
+        now += 1_000;
+        project.handle(Event::Timer, now);
+        project.handle(Event::Permit, now);
+        project.handle(Event::OpenAttempts(vec![]), now);
+        let actions = project.handle(Event::Base(Ok(FACTS)), now);
+        let [Action::Plan(ask)] = &actions[..] else {
+            panic!("{actions:?}");
+        };
+        asked.push(ask.receipts.clone());
+        let unreadable = ask
+            .receipts
+            .iter()
+            .map(|receipt| (*receipt, "x".into()))
+            .collect();
+        project.handle(
+            Event::Planned(Planned {
+                unreadable,
+                ..Planned::default()
+            }),
+            now,
+        );
+        project.handle(Event::Settled, now);
+    }
+    assert_eq!(asked, [vec![2, 3], vec![1], vec![4]]);
 }

@@ -16,12 +16,14 @@ fn attempt(id: &str, project: &ProjectName) -> Attempt {
         consumer: "night-1".into(),
         at_ms: 1,
         zip_bytes: 10,
+        flows: 1,
+        server: None,
     }
 }
 
 async fn ids(attempts: &OpenAttempts, project: &ProjectName) -> Vec<String> {
     let open = timeout(SOON, attempts.open_for(project)).await.unwrap().unwrap();
-    open.into_iter().map(|open| open.attempt).collect()
+    open.0.into_iter().map(|open| open.attempt).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,7 +36,7 @@ async fn a_successor_sees_what_its_predecessor_left_open() {
     let predecessor = OpenAttempts::open(&before).await.unwrap();
     predecessor.announce(&attempt("a", &p)).await.unwrap();
     predecessor.announce(&attempt("b", &p)).await.unwrap();
-    predecessor.ended("a", &p).await.unwrap();
+    predecessor.ended("a", &p, true).await.unwrap();
 
     let after = vhost.link().await;
     let successor = OpenAttempts::open(&after).await.unwrap();
@@ -45,7 +47,7 @@ async fn a_successor_sees_what_its_predecessor_left_open() {
         let id = format!("r{round}");
         predecessor.announce(&attempt(&id, &q)).await.unwrap();
         assert_eq!(ids(&successor, &q).await, [id.as_str()]);
-        predecessor.ended(&id, &q).await.unwrap();
+        predecessor.ended(&id, &q, true).await.unwrap();
         assert!(ids(&successor, &q).await.is_empty());
     }
 }
@@ -61,8 +63,8 @@ async fn many_who_ask_together_share_marks() {
     attempts.announce(&attempt("a", &p)).await.unwrap();
     let asked = try_join_all((0..300).map(|_| attempts.open_for(&p)));
     let answers = timeout(SOON, asked).await.unwrap().unwrap();
-    assert!(answers.iter().all(|open| open.len() == 1));
-    attempts.ended("a", &p).await.unwrap();
+    assert!(answers.iter().all(|open| open.0.len() == 1));
+    attempts.ended("a", &p, true).await.unwrap();
     let marks = marks_before_end(&link).await;
     assert!((1..=3).contains(&marks), "300 questions took {marks} marks");
 }
@@ -75,7 +77,7 @@ async fn marks_before_end(link: &Link) -> usize {
         match ledger::decode(&read.body).unwrap() {
             AttemptEvent::Mark { .. } => marks += 1,
             AttemptEvent::Ended { .. } => return marks,
-            AttemptEvent::Begun(_) => {}
+            AttemptEvent::Seen { .. } | AttemptEvent::Begun(_) => {}
         }
     }
 }

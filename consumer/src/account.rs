@@ -1,0 +1,303 @@
+//! What a settlement comes to, message by message: dead letters and the ledger's records. Pure.
+
+use std::collections::{BTreeMap, HashMap};
+
+use flowlift_azkaban::ProjectName;
+use flowlift_common::ledger::{self, DeadLetter, Outcome, Outcomes, SETTLED_VERSION, Settled, UploadFacts};
+use flowlift_common::{Change, Envelope, RunId};
+
+use crate::plan::ChangeId;
+use crate::project::{Final, Settlement};
+
+/// So many changes go into one record: with their names it stays well under 256 KiB.
+const PER_RECORD: usize = 2_000;
+/// A dead letter holds at most so many changes, so that it can be looked at and edited.
+const PER_DEAD_LETTER: usize = 100;
+
+/// What is known about the batch that is settled.
+pub struct Facts<'a> {
+    /// Its project.
+    pub project: &'a ProjectName,
+    /// Who settles.
+    pub consumer: &'a str,
+    /// This program's clock, ms since 1970.
+    pub now_ms: u64,
+    /// The upload that carried it; none where none was needed.
+    pub upload: Option<UploadFacts>,
+    /// Whether the project was made for it.
+    pub created: bool,
+    /// What came back with it, lost since it had been applied: run, sequence and flow.
+    pub restored: Vec<(RunId, u64, String)>,
+}
+
+/// The account of one settlement.
+pub struct Account<'a> {
+    facts: &'a Facts<'a>,
+    finals: HashMap<ChangeId, &'a Final>,
+    groups: BTreeMap<(RunId, Outcome, Option<String>), Group>,
+    published: HashMap<u64, u64>,
+}
+
+struct Group {
+    changes: Vec<(u64, String)>,
+    published_ms: u64,
+}
+
+impl Default for Group {
+    fn default() -> Self {
+        Self {
+            changes: Vec::new(),
+            published_ms: u64::MAX,
+        }
+    }
+}
+
+impl<'a> Account<'a> {
+    /// Opens it.
+    #[must_use]
+    pub fn of(facts: &'a Facts<'a>, settlement: &'a Settlement) -> Self {
+        let mut groups: BTreeMap<(RunId, Outcome, Option<String>), Group> = BTreeMap::new();
+        for (run, seq, flow) in &facts.restored {
+            let group = groups.entry((*run, Outcome::Restored, None)).or_default();
+            group.changes.push((*seq, flow.clone()));
+            group.published_ms = facts.now_ms;
+        }
+        Self {
+            facts,
+            finals: settlement.changes.iter().map(|(id, last)| (*id, last)).collect(),
+            groups,
+            published: HashMap::new(),
+        }
+    }
+
+    /// Takes a message in; returns the dead letters its changes come to.
+    pub fn add(&mut self, receipt: u64, envelope: &Envelope) -> Vec<DeadLetter> {
+        self.published.insert(receipt, envelope.published_ms);
+        let mut dead: Vec<(&Change, String)> = Vec::new();
+        for change in &envelope.changes {
+            let seq = change.seq;
+            let Some(last) = self.finals.get(&ChangeId { receipt, seq }) else {
+                continue;
+            };
+            let note = last.note.as_deref().map(ledger::cut);
+            if last.outcome == Outcome::Dead {
+                dead.push((change, note.clone().unwrap_or_default()));
+            }
+            let group = self.groups.entry((envelope.run, last.outcome, note)).or_default();
+            group.changes.push((seq, change.label()));
+            group.published_ms = group.published_ms.min(envelope.published_ms);
+        }
+        let letter = |few: &[(&Change, String)]| DeadLetter {
+            v: SETTLED_VERSION,
+            consumer: self.facts.consumer.to_owned(),
+            at_ms: self.facts.now_ms,
+            reasons: few
+                .iter()
+                .map(|(change, why)| (change.seq, why.clone()))
+                .collect(),
+            envelope: Envelope {
+                changes: few.iter().map(|(change, _)| (*change).clone()).collect(),
+                ..envelope.clone()
+            },
+        };
+        dead.chunks(PER_DEAD_LETTER).map(letter).collect()
+    }
+
+    /// When each message was published, by receipt, by the producer's clock.
+    #[must_use]
+    pub fn published(&self) -> &HashMap<u64, u64> {
+        &self.published
+    }
+
+    /// The ledger's records, each small enough.
+    #[must_use]
+    pub fn records(&self) -> Vec<Settled> {
+        let mut records: Vec<Settled> = Vec::new();
+        let mut room = 0;
+        for ((run, outcome, note), group) in &self.groups {
+            let mut changes: Vec<&(u64, String)> = group.changes.iter().collect();
+            changes.sort();
+            changes.dedup_by_key(|(seq, _)| *seq);
+            for few in changes.chunks(PER_RECORD) {
+                if few.len() > room {
+                    records.push(self.empty());
+                    room = PER_RECORD;
+                }
+                room -= few.len();
+                let outcomes = Outcomes {
+                    run: *run,
+                    outcome: *outcome,
+                    note: note.clone(),
+                    ranges: ranges(few),
+                    labels: few.iter().map(|(_, label)| label.clone()).collect(),
+                    published_ms: group.published_ms,
+                };
+                if let Some(record) = records.last_mut() {
+                    record.results.push(outcomes);
+                }
+            }
+        }
+        records
+    }
+
+    fn empty(&self) -> Settled {
+        Settled {
+            v: SETTLED_VERSION,
+            project: self.facts.project.clone(),
+            consumer: self.facts.consumer.to_owned(),
+            at_ms: self.facts.now_ms,
+            upload: self.facts.upload.clone(),
+            created_project: self.facts.created,
+            results: Vec::new(),
+        }
+    }
+}
+
+/// Ascending sequences as inclusive ranges.
+fn ranges(changes: &[&(u64, String)]) -> Vec<(u64, u64)> {
+    let mut ranges: Vec<(u64, u64)> = Vec::new();
+    for (seq, _) in changes {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == *seq => *last = *seq,
+            _ => ranges.push((*seq, *seq)),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flowlift_azkaban::FlowName;
+    use flowlift_common::Act;
+    use flowlift_common::envelope::Rules;
+    use uuid::Uuid;
+
+    fn envelope(run: u128, seqs: std::ops::RangeInclusive<u64>) -> Envelope {
+        let act = |seq: u64| Act::Delete {
+            flow: FlowName::new(format!("f{seq}")).unwrap(),
+        };
+        Envelope {
+            v: 1,
+            project: ProjectName::new("p").unwrap(),
+            run: RunId(Uuid::from_u128(run)),
+            rank: 1,
+            owner: String::new(),
+            published_ms: 5,
+            rules: Rules::default(),
+            changes: seqs.map(|seq| Change { seq, act: act(seq) }).collect(),
+        }
+    }
+
+    fn settlement(envelopes: &[(u64, Envelope)], dead: &[u64]) -> Settlement {
+        let outcome = |seq: u64| {
+            if dead.contains(&seq) {
+                Outcome::Dead
+            } else {
+                Outcome::Applied
+            }
+        };
+        let changes = envelopes.iter().flat_map(|(receipt, envelope)| {
+            envelope.changes.iter().map(|change| {
+                let last = Final {
+                    outcome: outcome(change.seq),
+                    note: None,
+                };
+                (
+                    ChangeId {
+                        receipt: *receipt,
+                        seq: change.seq,
+                    },
+                    last,
+                )
+            })
+        });
+        Settlement {
+            changes: changes.collect(),
+            ..Settlement::default()
+        }
+    }
+
+    fn facts(project: &ProjectName) -> Facts<'_> {
+        Facts {
+            project,
+            consumer: "c",
+            now_ms: 9,
+            upload: None,
+            created: false,
+            restored: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_change_is_in_the_ledger_once_and_records_stay_small() {
+        let project = ProjectName::new("p").unwrap();
+        let envelopes = [
+            (1, envelope(1, 1..=5_000)),
+            (2, envelope(2, 1..=10)),
+            (3, envelope(1, 4_990..=5_010)),
+        ];
+        let (facts, settlement) = (facts(&project), settlement(&envelopes, &[7]));
+        let mut account = Account::of(&facts, &settlement);
+        for (receipt, envelope) in &envelopes {
+            account.add(*receipt, envelope);
+        }
+        let records = account.records();
+        let count = |run: u128| -> u64 {
+            let results = records.iter().flat_map(|record| &record.results);
+            results
+                .filter(|result| result.run == RunId(Uuid::from_u128(run)))
+                .flat_map(|result| &result.ranges)
+                .map(|(first, last)| last - first + 1)
+                .sum()
+        };
+        assert_eq!((count(1), count(2)), (5_010, 10));
+        assert!(
+            records
+                .iter()
+                .all(|record| ledger::encode(record).len() < 256 * 1024)
+        );
+        let names: usize = records
+            .iter()
+            .flat_map(|record| &record.results)
+            .map(|result| result.labels.len())
+            .sum();
+        assert_eq!(names, 5_020);
+    }
+
+    #[test]
+    fn only_dead_changes_are_in_the_dead_letter_with_their_reasons() {
+        let project = ProjectName::new("p").unwrap();
+        let envelopes = [(1, envelope(1, 1..=10))];
+        let (facts, settlement) = (facts(&project), settlement(&envelopes, &[3, 9]));
+        let letters = Account::of(&facts, &settlement).add(1, &envelopes[0].1);
+        assert_eq!(letters.len(), 1);
+        assert_eq!(
+            letters[0]
+                .envelope
+                .changes
+                .iter()
+                .map(|change| change.seq)
+                .collect::<Vec<_>>(),
+            [3, 9]
+        );
+        assert_eq!(letters[0].reasons.keys().copied().collect::<Vec<_>>(), [3, 9]);
+    }
+
+    #[test]
+    fn what_came_back_is_told_of_the_change_that_had_brought_it() {
+        let project = ProjectName::new("p").unwrap();
+        let run = RunId(Uuid::from_u128(4));
+        let facts = Facts {
+            restored: vec![(run, 3, "f3".into()), (run, 4, "f4".into())],
+            ..facts(&project)
+        };
+        let records = Account::of(&facts, &Settlement::default()).records();
+        let result = &records[0].results[0];
+        assert_eq!((result.run, result.outcome), (run, Outcome::Restored));
+        assert_eq!(
+            (&result.ranges[..], &result.labels[..]),
+            (&[(3, 4)][..], &["f3".to_owned(), "f4".to_owned()][..])
+        );
+    }
+}

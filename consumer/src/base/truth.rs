@@ -1,0 +1,255 @@
+//! What counts of the versions that landed: the zombies left out, people's uploads merged in.
+//!
+//! Each zip of ours says its generation and the version it was built on. From that, in the order they landed: one whose
+//! generation is not above the newest known is a zombie (its client was gone, it landed over a newer one); one that was not
+//! built on its predecessor overwrote it unseen, and the two are merged; one that is not ours is a person's, and is merged
+//! with ours from where it started.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flowlift_azkaban::name::fold;
+use flowlift_azkaban::{Load, Tree, load};
+use flowlift_common::manifest::{BaseRef, Manifest};
+
+use super::merge::{Ancestor, Merged, merge};
+use super::{Base, BaseError, MergeError, Version, without_vanished};
+
+/// Something in a project's history that people should hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// An abandoned upload landed over a newer one; it does not count.
+    Zombie {
+        /// Its version.
+        version: u32,
+    },
+    /// A person's upload, made from what was the newest then: taken as it is.
+    Foreign {
+        /// Its version.
+        version: u32,
+        /// Its file name.
+        file: String,
+    },
+    /// A person's upload that has not all that was applied, or was overwritten by ours: both count, as merged.
+    Merged {
+        /// The later version of the two.
+        version: u32,
+        /// The person's file name.
+        file: String,
+        /// Flows that come back.
+        back: usize,
+        /// Flows that both changed: ours counts.
+        conflicts: BTreeSet<String>,
+    },
+}
+
+/// A base, and what was found on the way.
+#[derive(Debug)]
+pub struct Told {
+    /// What counts.
+    pub base: Base,
+    /// What happened in the versions that are kept, oldest first.
+    pub findings: Vec<Finding>,
+}
+
+/// What counts so far.
+struct So {
+    tree: Tree,
+    manifest: Option<Manifest>,
+    /// Index of the version whose zip the tree mostly is.
+    from: usize,
+    generation: u64,
+    restored: BTreeSet<String>,
+    repair: bool,
+    /// What counted after each version.
+    trail: Vec<(u32, Tree)>,
+}
+
+/// Tells what counts of versions that landed, oldest first; `stillborn` are those that did not, for their flows may be
+/// listed all the same.
+///
+/// # Errors
+/// [`BaseError::Refused`] where a version that landed is one the loader refuses; [`BaseError::Merge`].
+pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, BaseError> {
+    let mut strays: BTreeSet<String> = stillborn.iter().flat_map(flows_of).collect();
+    let Some(first) = landed.first() else {
+        return Ok(Told {
+            base: Base {
+                strays,
+                ..Base::empty()
+            },
+            findings: Vec::new(),
+        });
+    };
+    let mut so = So::begin(first);
+    let mut findings = Vec::new();
+    for at in 1..landed.len() {
+        let finding = match landed[at].ours() {
+            Some(manifest) if manifest.generation <= so.generation => {
+                strays.extend(flows_of(&landed[at]));
+                so.repair = true;
+                Some(Finding::Zombie {
+                    version: landed[at].number,
+                })
+            }
+            Some(manifest) => so.ours(&landed, at, &manifest.clone())?,
+            None => so.foreign(&landed, at, stillborn)?,
+        };
+        findings.extend(finding);
+        so.trail.push((landed[at].number, so.tree.clone()));
+    }
+    let newest = landed.len() - 1;
+    let active = BaseRef {
+        version: landed[newest].number,
+        file: landed[newest].file_name.clone(),
+    };
+    let source = landed.swap_remove(so.from);
+    let Load::Flows(loaded) = load(&so.tree) else {
+        return Err(BaseError::Refused);
+    };
+    let manifest = so.manifest.map(|manifest| Manifest {
+        generation: so.generation,
+        ..without_vanished(manifest, &loaded, &so.tree)
+    });
+    let base = Base {
+        packed: (source.tree != so.tree).then_some(source.tree),
+        zip: source.zip,
+        tree: so.tree,
+        loaded,
+        manifest,
+        active: Some(active),
+        repair: so.repair,
+        restored: if so.repair { so.restored } else { BTreeSet::new() },
+        dropped: BTreeMap::new(),
+        strays,
+        listed: BTreeSet::new(),
+    };
+    Ok(Told { base, findings })
+}
+
+impl So {
+    fn begin(version: &Version) -> Self {
+        Self {
+            tree: version.tree.clone(),
+            manifest: version.manifest.clone(),
+            from: 0,
+            generation: version
+                .manifest
+                .as_ref()
+                .map_or(0, |manifest| manifest.generation),
+            restored: BTreeSet::new(),
+            repair: false,
+            trail: vec![(version.number, version.tree.clone())],
+        }
+    }
+
+    /// One of ours, above all before it.
+    fn ours(
+        &mut self,
+        landed: &[Version],
+        at: usize,
+        manifest: &Manifest,
+    ) -> Result<Option<Finding>, BaseError> {
+        let version = &landed[at];
+        let base = manifest.base.as_ref().map(|base| base.version);
+        let before = std::mem::replace(&mut self.tree, version.tree.clone());
+        let manifest_before = self.manifest.replace(manifest.clone());
+        self.from = at;
+        self.generation = manifest.generation;
+        self.repair = false;
+        self.restored.clear();
+        if base == Some(landed[at - 1].number) {
+            return Ok(None);
+        }
+        // something landed between its base and it, and was overwritten unseen
+        let built_on = self.trail.iter().find(|(number, _)| Some(*number) == base);
+        let nothing = Tree::new();
+        let ancestor = match (built_on, &manifest_before) {
+            (Some((_, tree)), _) => Ancestor::Exact(tree),
+            (None, Some(then)) if base.is_some() => Ancestor::Manifest(then),
+            (None, _) => Ancestor::Exact(&nothing),
+        };
+        if matches!(ancestor, Ancestor::Exact(tree) if *tree == before) {
+            return Ok(None);
+        }
+        let file = landed[at - 1].file_name.clone();
+        let merged = merge(ancestor, &version.tree, manifest, &before).map_err(|reason| MergeError {
+            file: file.clone(),
+            reason,
+        })?;
+        Ok(self.take(merged, at, landed, file))
+    }
+
+    /// A person's.
+    fn foreign(
+        &mut self,
+        landed: &[Version],
+        at: usize,
+        stillborn: &[Version],
+    ) -> Result<Option<Finding>, BaseError> {
+        let version = &landed[at];
+        let file = version.file_name.clone();
+        let Some(manifest) = self.manifest.clone() else {
+            // Flowlift never wrote here: it is theirs alone
+            self.tree = version.tree.clone();
+            self.manifest.clone_from(&version.manifest);
+            self.from = at;
+            return Ok(None);
+        };
+        let started = version.manifest.as_ref();
+        let attempt = |version: &&Version| {
+            let ours = version.ours().map(|manifest| manifest.attempt.as_str());
+            ours.is_some() && ours == started.map(|manifest| manifest.attempt.as_str())
+        };
+        // `download` hands out what failed, too
+        let from = landed[..at].iter().rev().chain(stillborn).find(attempt);
+        let ancestor = match (from, started) {
+            (Some(from), _) => Ancestor::Exact(&from.tree),
+            (None, Some(then)) => Ancestor::Manifest(then),
+            (None, None) => Ancestor::Oldest(&landed[0].tree),
+        };
+        let ours = self.tree.clone();
+        let merged = merge(ancestor, &ours, &manifest, &version.tree).map_err(|reason| MergeError {
+            file: file.clone(),
+            reason,
+        })?;
+        if merged.tree == version.tree {
+            self.tree = merged.tree;
+            self.from = at;
+            self.repair = false;
+            self.restored.clear();
+            let version = version.number;
+            return Ok(Some(Finding::Foreign { version, file }));
+        }
+        Ok(self.take(merged, at, landed, file))
+    }
+
+    fn take(&mut self, merged: Merged, at: usize, landed: &[Version], file: String) -> Option<Finding> {
+        let active = &landed[at];
+        self.repair = merged.tree != active.tree;
+        self.tree = merged.tree;
+        self.from = at;
+        let there: BTreeSet<String> = flows_of(active).collect();
+        let back = merged.loaded.flows.keys().map(|flow| fold(flow));
+        let back = back.filter(|flow| !there.contains(flow)).count();
+        self.restored.extend(merged.kept);
+        self.repair.then_some(Finding::Merged {
+            version: active.number,
+            file,
+            back,
+            conflicts: merged.conflicts,
+        })
+    }
+}
+
+/// The flows a version's files make, lower-case; none if the loader refuses them.
+pub(super) fn flows_of(version: &Version) -> impl Iterator<Item = String> + use<> {
+    flows_in(&version.tree)
+}
+
+fn flows_in(tree: &Tree) -> impl Iterator<Item = String> + use<> {
+    let flows = match load(tree) {
+        Load::Flows(loaded) => loaded.flows.into_keys().map(|flow| fold(&flow)).collect(),
+        _ => Vec::new(),
+    };
+    flows.into_iter()
+}

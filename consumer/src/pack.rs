@@ -1,0 +1,44 @@
+//! A plan as the files of the next zip, and these as a zip. Pure: the same input gives the same bytes.
+
+use bytes::Bytes;
+use flowlift_azkaban::{ProjectName, Tree, archive};
+use flowlift_common::manifest::{self, digest};
+
+use crate::base::Base;
+use crate::plan::Plan;
+
+/// All files of the project after a plan, with the manifest that names the attempt.
+#[must_use]
+pub fn contents(project: &ProjectName, base: &Base, plan: &Plan, attempt: &str) -> Tree {
+    let mut tree = base.tree.clone();
+    for path in &plan.remove {
+        tree.remove(path);
+    }
+    tree.extend(plan.put.clone());
+    let mut written = plan.manifest.clone();
+    written.project = project.key();
+    attempt.clone_into(&mut written.attempt);
+    written.base.clone_from(&base.active);
+    written.digest = digest(&tree);
+    tree.insert(manifest::PATH.to_owned(), written.write().into());
+    tree
+}
+
+/// The zip of these files: what the base's zip has already is copied as it is.
+#[must_use]
+pub fn zip(base: &Base, tree: &Tree) -> Bytes {
+    if base.zip.is_empty() {
+        return archive::write_zip(tree).into();
+    }
+    let packed = base.packed.as_ref().unwrap_or(&base.tree);
+    let mut put = tree.clone();
+    put.retain(|path, content| packed.get(path) != Some(content));
+    let merged = archive::merge_zip(&base.zip, |path| tree.contains_key(path), &put);
+    // a base that was read whole a moment ago can only be odd in a way that repacking mends
+    merged
+        .unwrap_or_else(|error| {
+            tracing::warn!(%error, "untouched entries could not be copied as they are; packing them anew");
+            archive::write_zip(tree)
+        })
+        .into()
+}
