@@ -3,6 +3,8 @@
 
 use std::rc::Rc;
 
+use flowlift_consumer::project::Safeguards;
+
 use crate::check;
 use crate::clock::{Ms, OUTSIDE};
 use crate::dice::Dice;
@@ -71,10 +73,10 @@ pub(crate) struct Broken {
 }
 
 /// Plays a seed; `told` keeps the story.
-pub(crate) fn play(seed: u64, told: bool) -> Result<Figures, Broken> {
+pub(crate) fn play(seed: u64, safeguards: Safeguards, told: bool) -> Result<Figures, Broken> {
     let mut dice = Dice::new(seed);
     let weather = Weather::draw(&mut dice);
-    let w = World::new(weather, dice, told);
+    let w = World::new(weather, dice, safeguards, told);
     tell!(w, "seed {seed}: {:?}", w.weather);
     begin(&w);
     let result = finish(&w);

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use flowlift_consumer::project::Safeguards;
+
 use crate::night::{Broken, Figures, play};
 
 /// How many seeds a plain test run plays; `FLOWLIFT_SIM_SEEDS` says otherwise.
@@ -68,7 +70,7 @@ fn one(seed: u64) {
 
 /// A panic in the heart or the planner is as bad as a broken promise.
 fn play_safely(seed: u64, told: bool) -> Result<Figures, Broken> {
-    std::panic::catch_unwind(|| play(seed, told)).unwrap_or_else(|panic| {
+    std::panic::catch_unwind(|| play(seed, Safeguards::ALL, told)).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned();
         let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
         Err(Broken {

@@ -142,6 +142,7 @@ impl Wanted {
             Act::DeleteFile { path } => {
                 self.shared.insert(path.clone(), false);
             }
+            Act::Check => {}
         }
     }
 

@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use flowlift_consumer::project::Safeguards;
+
 use crate::azkaban::Azkaban;
 use crate::broker::Broker;
 use crate::broker::link::Links;
@@ -28,6 +30,8 @@ pub(crate) struct World {
     pub(crate) truth: RefCell<Truth>,
     /// What is checked on the way.
     pub(crate) watch: Watch,
+    /// What is on of what keeps the promise.
+    pub(crate) safeguards: Safeguards,
     /// Whether trouble is over: nothing fails any more.
     pub(crate) calm: Cell<bool>,
 }
@@ -37,7 +41,7 @@ pub(crate) type W = Rc<World>;
 
 impl World {
     /// An empty world: idle consumers, no project.
-    pub(crate) fn new(weather: Weather, dice: Dice, told: bool) -> W {
+    pub(crate) fn new(weather: Weather, dice: Dice, safeguards: Safeguards, told: bool) -> W {
         let clock = Rc::new(Clock::default());
         Rc::new(Self {
             broker: RefCell::new(Broker::new(weather.shards, weather.tokens)),
@@ -46,6 +50,7 @@ impl World {
             nodes: (0..weather.nodes).map(|index| Rc::new(Node::new(index))).collect(),
             truth: RefCell::default(),
             watch: Watch::default(),
+            safeguards,
             calm: Cell::new(false),
             dice: RefCell::new(dice),
             story: Story::new(told),

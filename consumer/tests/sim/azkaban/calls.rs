@@ -1,9 +1,10 @@
 //! Short calls, as a client sees them: they take time, may not be reached, answered by an error page, or lose their answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use flowlift_azkaban::client::{ClientError, LogEntry, ProjectId, Schedule, ScheduleId, ServerStatus};
+use flowlift_azkaban::Load;
 use flowlift_azkaban::name::fold;
 
 use super::content::Content;
@@ -154,10 +155,34 @@ pub(crate) async fn flows(w: &W, who: Caller, key: &str) -> Result<(ProjectId, B
 }
 
 /// The project's log, newest first.
-pub(crate) async fn log(w: &W, who: Caller, key: &str, size: usize) -> Result<Vec<LogEntry>, ClientError> {
+pub(crate) async fn log(w: &W, who: Caller, key: &str, size: usize, skip: usize) -> Result<Vec<LogEntry>, ClientError> {
     ask(w, who, "fetchProjectLogs", true, |state| {
         let project = state.project(key)?;
-        Ok(project.log.iter().rev().take(size).cloned().collect())
+        Ok(project.log.iter().rev().skip(skip).take(size).cloned().collect())
+    })
+    .await
+}
+
+/// A job's own properties, as they are active.
+pub(crate) async fn job_info(
+    w: &W,
+    who: Caller,
+    key: &str,
+    flow: &str,
+    job: &str,
+) -> Result<BTreeMap<String, String>, ClientError> {
+    ask(w, who, "fetchJobInfo", true, |state| {
+        let project = state.project(key)?;
+        let missing = || ClientError::FlowMissing {
+            project: key.to_owned(),
+            flow: flow.to_owned(),
+        };
+        let content = project.content.clone().ok_or_else(missing)?;
+        let Load::Flows(loaded) = &content.load else {
+            return Err(missing());
+        };
+        let node = loaded.flow(flow).and_then(|flow| flow.node(job)).ok_or_else(missing)?;
+        Ok((*node.own_props).clone())
     })
     .await
 }
@@ -215,7 +240,7 @@ pub(crate) async fn schedule_cron(
             .or_insert_with(|| (next, name.clone(), String::new()));
         cron.clone_into(&mut entry.2);
         let number = entry.0;
-        project.note(now, "azkaban", "SCHEDULE", format!("Schedule {flow} has been added."));
+        project.note_schedule(now, key, flow, number, cron, "added");
         state.schedules = next;
         Ok(ScheduleId(number))
     })
@@ -229,9 +254,14 @@ pub(crate) async fn schedule_cron(
 /// Removes a schedule; one that is gone already is fine.
 pub(crate) async fn remove_schedule(w: &W, who: Caller, id: ScheduleId) -> Result<(), ClientError> {
     tell!(w, "azkaban: is asked to remove schedule {}", id.0);
+    let now = w.now();
     ask(w, who, "removeSched", true, |state| {
         for project in state.projects.values_mut() {
-            project.schedules.retain(|_, (number, _, _)| *number != id.0);
+            let found = project.schedules.iter().find(|(_, (number, _, _))| *number == id.0);
+            if let Some((flow, (number, name, cron))) = found.map(|(flow, one)| (flow.clone(), one.clone())) {
+                project.schedules.remove(&flow);
+                project.note_schedule(now, "p", &name, number, &cron, "removed");
+            }
         }
         Ok(())
     })

@@ -59,7 +59,7 @@ pub(crate) async fn install(w: W, upload: Upload, answer: Promise<Answer>) {
     let (version, gone) = {
         let mut state = w.azkaban.state.borrow_mut();
         let Some(project) = state.projects.get_mut(&id) else { return };
-        (project.active, project.clean_schedules())
+        (project.active, project.clean_schedules(w.now(), &upload.key))
     };
     if !gone.is_empty() {
         tell!(w, "azkaban: removes the schedules of {}", gone.join(", "));

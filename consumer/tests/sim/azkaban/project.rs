@@ -101,6 +101,15 @@ impl Project {
         });
     }
 
+    /// A line about a schedule, in Azkaban's words.
+    pub(crate) fn note_schedule(&mut self, now: Ms, project: &str, flow: &str, number: i64, cron: &str, what: &str) {
+        let words = format!(
+            "Schedule {project}.{flow} ({number}) to be run at (starting) 2026-11-24T03:05:00.000Z with CronExpression {{{cron}}} and \
+             timezone UTC has been {what}."
+        );
+        self.note(now, "azkaban", "SCHEDULE", words);
+    }
+
     /// Retention: older zips go, their rows stay.
     pub(crate) fn clean_old(&mut self) {
         let lowest = self.active.saturating_sub(KEPT);
@@ -110,11 +119,15 @@ impl Project {
     }
 
     /// Schedules of flows that are not there any more go; returns their flows.
-    pub(crate) fn clean_schedules(&mut self) -> Vec<String> {
+    pub(crate) fn clean_schedules(&mut self, now: Ms, key: &str) -> Vec<String> {
         let listed: BTreeSet<String> = self.listed().iter().map(|flow| fold(flow)).collect();
         let gone = self.schedules.keys().filter(|flow| !listed.contains(*flow));
         let gone: Vec<String> = gone.cloned().collect();
-        self.schedules.retain(|flow, _| listed.contains(flow));
+        for flow in &gone {
+            if let Some((number, name, cron)) = self.schedules.remove(flow) {
+                self.note_schedule(now, key, &name, number, &cron, "removed");
+            }
+        }
         gone
     }
 }

@@ -16,6 +16,9 @@ const CONNECT: Ms = 10_000;
 /// The server drops a connection that is silent for so long.
 const IDLE: Ms = 200_000;
 
+/// A body is sent in so many pieces; before each the client looks whether it still may.
+const PIECES: Ms = 4;
+
 /// Uploads; `limit` bounds all of it.
 pub(crate) async fn upload(w: &W, who: Caller, upload: Upload, limit: Ms) -> Answer {
     w.azkaban.requests.set(w.azkaban.requests.get() + 1);
@@ -36,7 +39,18 @@ pub(crate) async fn upload(w: &W, who: Caller, upload: Upload, limit: Ms) -> Ans
     } else {
         w.between(1, 50)
     };
-    w.clock.sleep(time.min(limit)).await;
+    for _ in 0..PIECES {
+        w.clock.sleep(time.min(limit) / PIECES).await;
+        if let Caller::Node(index) = who
+            && !w.nodes[index].has_lease(w.now())
+        {
+            tell!(w, "night-{}: breaks {} off, it may have lost the shard", index + 1, upload.file);
+            return Err(ClientError::Broken {
+                call: "upload",
+                reason: "broken off".into(),
+            });
+        }
+    }
     let cut = cut_for(w, who);
     w.clock.sleep(cut.min(IDLE)).await;
     let broken = || ClientError::Broken {

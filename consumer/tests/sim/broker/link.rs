@@ -16,8 +16,8 @@ use crate::world::{W, tell};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lost;
 
-/// The least and the longest time after which silence is taken for an end (heartbeat 60 s).
-pub(crate) const PATIENCE: (Ms, Ms) = (45_000, 120_000);
+/// The least and the longest time after which silence is taken for an end (heartbeat 20 s).
+pub(crate) const PATIENCE: (Ms, Ms) = (20_000, 60_000);
 
 /// The client's side of all connections.
 #[derive(Default)]

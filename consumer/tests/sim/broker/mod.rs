@@ -61,6 +61,8 @@ pub(crate) struct Broker {
     pub(crate) attempts: Vec<AttemptEvent>,
     /// The ledger.
     pub(crate) outcomes: Vec<Settled>,
+    /// The parked queue of each shard.
+    pub(crate) parked: Vec<VecDeque<Rc<Envelope>>>,
     /// The queue of dead letters.
     pub(crate) dead: Vec<DeadLetter>,
     /// Permits that lie in their queue, and who waits for one.
@@ -74,6 +76,7 @@ impl Broker {
         Self {
             up: true,
             shards: (0..shards).map(|_| Queue::default()).collect(),
+            parked: vec![VecDeque::new(); shards],
             tokens,
             ..Self::default()
         }
@@ -95,9 +98,9 @@ impl Broker {
         self.runs.iter().filter_map(RunEvent::rank).max()
     }
 
-    /// Whether all messages of all shards are settled.
+    /// Whether all messages of all shards are settled, parked ones too.
     pub(crate) fn is_drained(&self) -> bool {
-        self.shards.iter().all(|queue| queue.len() == 0)
+        self.shards.iter().all(|queue| queue.len() == 0) && self.parked.iter().all(VecDeque::is_empty)
     }
 
     fn open(&mut self, node: usize, wanted: &str) -> (ConnId, String) {

@@ -107,14 +107,24 @@ impl Watch {
         let Some(zip) = prepared.zip.as_ref().filter(|_| !prepared.forced) else {
             return;
         };
-        let (mut before, mut after) = (prepared.base.tree.clone(), zip.tree.clone());
-        let read = |json: Option<bytes::Bytes>| json.and_then(|json| Manifest::read(&json).ok());
-        let (old, new) = (read(before.remove(manifest::PATH)), read(after.remove(manifest::PATH)));
+        let mut after = zip.tree.clone();
+        let new = after.remove(manifest::PATH).and_then(|json| Manifest::read(&json).ok());
+        let old = prepared.base.manifest.clone();
         let same_words = match (old, new) {
-            (Some(old), Some(new)) => Manifest { attempt: old.attempt.clone(), generation: old.generation, ..new } == old,
+            (Some(old), Some(new)) => {
+                let apart = Manifest {
+                    attempt: old.attempt.clone(),
+                    generation: old.generation,
+                    project: old.project.clone(),
+                    base: old.base.clone(),
+                    digest: old.digest.clone(),
+                    ..new
+                };
+                apart == old
+            }
             _ => false,
         };
-        if before == after && same_words {
+        if prepared.base.tree == after && same_words && !prepared.base.repair {
             self.blame(w, format!("{} of {} changes nothing", prepared.attempt, here.project));
         }
     }

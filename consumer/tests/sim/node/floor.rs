@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use flowlift_azkaban::ProjectName;
-use flowlift_common::Envelope;
+use flowlift_common::{Envelope, Seen};
+use flowlift_consumer::breaker::Breaker;
 use flowlift_consumer::project::{Action, Arrival, Event, Limits, Project};
 
 use super::hands::Bench;
 use super::session::{self, End, with};
+use super::azkaban::{want_permit, watch, wind_breaker};
 use super::{hands, life, settle};
-use crate::broker::link::Lost;
 use crate::broker::queue::ConnId;
 use crate::clock::{Ms, TaskId};
 use crate::world::{W, tell};
@@ -38,6 +39,8 @@ pub(crate) struct Room {
     running: Option<TaskId>,
     permit: bool,
     timer: Option<(Ms, TaskId)>,
+    /// It tries for all whether Azkaban is back.
+    pub(super) probing: bool,
 }
 
 /// All projects of a session.
@@ -48,6 +51,10 @@ pub(crate) struct Floor {
     per_shard: BTreeMap<usize, usize>,
     draining: BTreeSet<usize>,
     receipts: u64,
+    pub(super) breaker: Breaker,
+    /// Projects that want to turn to Azkaban while it is away, and when the next may try.
+    pub(super) kept_waiting: Vec<String>,
+    pub(super) retry: Option<(Ms, TaskId)>,
 }
 
 /// What an action brings back.
@@ -61,6 +68,8 @@ pub(crate) enum What {
         receipts: Vec<u64>,
         uploaded: bool,
     },
+    /// Messages lie in the parked queue.
+    Parked(Vec<u64>),
     /// The connection to the broker broke.
     Broken,
 }
@@ -80,6 +89,16 @@ impl Floor {
     /// Whether nothing is in hand.
     pub(crate) fn is_idle(&self) -> bool {
         self.held.is_empty() && self.rooms.values().all(|room| room.heart.is_quiet())
+    }
+
+    fn let_go(&mut self, receipts: &[u64]) {
+        for receipt in receipts {
+            if let Some(held) = self.held.remove(receipt)
+                && let Some(count) = self.per_shard.get_mut(&held.shard)
+            {
+                *count = count.saturating_sub(1);
+            }
+        }
     }
 
     fn of_shard(&self, shard: usize) -> Vec<String> {
@@ -117,6 +136,10 @@ pub(super) fn arrived(w: &W, node: usize, conn: ConnId, mut held: Held) {
     let key = place.key();
     let seed = w.seed();
     let prefetch = w.weather.prefetch;
+    let limits = Limits {
+        safeguards: w.safeguards,
+        ..Limits::default()
+    };
     let Some((arrival, draining, full)) = with(w, node, conn, |session| {
         let floor = &mut session.floor;
         floor.receipts += 1;
@@ -126,17 +149,19 @@ pub(super) fn arrived(w: &W, node: usize, conn: ConnId, mut held: Held) {
         let arrival = Arrival {
             receipt: held.receipt,
             returns: held.returns,
+            changes: held.envelope.changes.len() as u64,
             window_full: *in_hand >= prefetch,
         };
         floor.held.insert(held.receipt, held);
         floor.rooms.entry(key.clone()).or_insert_with(|| Room {
             shard,
-            heart: Project::new(Limits::default(), seed),
+            heart: Project::new(limits, seed),
             bench: Bench::default(),
             epoch: 0,
             running: None,
             permit: false,
             timer: None,
+            probing: false,
         });
         let full = arrival.window_full;
         (arrival, floor.draining.contains(&shard), full)
@@ -172,7 +197,7 @@ fn fill(w: &W, node: usize, conn: ConnId, shard: usize) {
     }
 }
 
-fn place_of(node: usize, conn: ConnId, key: &str) -> Place {
+pub(super) fn place_of(node: usize, conn: ConnId, key: &str) -> Place {
     let project = ProjectName::new(key).expect("a key is a name");
     Place { node, conn, project }
 }
@@ -180,6 +205,7 @@ fn place_of(node: usize, conn: ConnId, key: &str) -> Place {
 /// Tells a heart something and has its actions carried out.
 pub(crate) fn hear(w: &W, place: &Place, event: Event) {
     let (now, key) = (w.now(), place.key());
+    watch(w, place, &event);
     let actions = with(w, place.node, place.conn, |session| {
         let room = session.floor.rooms.get_mut(&key)?;
         Some(room.heart.handle(event, now))
@@ -191,11 +217,14 @@ pub(crate) fn hear(w: &W, place: &Place, event: Event) {
     wind(w, place);
     let shard = with(w, place.node, place.conn, |session| {
         let room = session.floor.rooms.get_mut(&key)?;
-        if room.heart.is_quiet() && room.heart.receipts().next().is_none() && room.bench.seen.is_empty() {
+        if room.heart.is_quiet() && room.heart.receipts().next().is_none() {
             room.bench.forget();
+            // asked for anew at the next message
+            room.bench.seen = Seen::default();
         }
         Some(room.shard)
     });
+    wind_breaker(w, place.node, place.conn);
     if let Some(shard) = shard.flatten() {
         look_quiet(w, place.node, place.conn, shard);
     }
@@ -241,31 +270,43 @@ fn act(w: &W, place: &Place, action: Action) {
     }
     let here = place.clone();
     match action {
-        Action::WantPermit => run(w, place, |w, here| async move {
-            let link = w.link(here.conn);
-            let got = match link {
-                Some(link) => link.permit(&w).await,
-                None => Err(Lost),
-            };
-            got.map_or(What::Broken, |()| What::Permit)
-        }),
+        Action::WantPermit => {
+            let admitted = with(w, place.node, place.conn, |session| {
+                let floor = &mut session.floor;
+                let admitted = floor.kept_waiting.is_empty() && floor.breaker.admit(w.now());
+                if !admitted {
+                    floor.kept_waiting.push(place.key());
+                }
+                admitted
+            });
+            if admitted == Some(true) {
+                want_permit(w, place);
+            }
+        }
         Action::DropPermit => {
             let had = with(w, place.node, place.conn, |session| {
-                let room = session.floor.rooms.get_mut(&place.key())?;
+                let floor = &mut session.floor;
+                floor.kept_waiting.retain(|waiting| *waiting != place.key());
+                let room = floor.rooms.get_mut(&place.key())?;
+                if std::mem::take(&mut room.probing) {
+                    floor.breaker.gave_up(w.now());
+                }
                 Some(std::mem::take(&mut room.permit))
             });
             if let Some(link) = w.link(here.conn).filter(|_| had.flatten() == Some(true)) {
                 link.drop_permit(w);
             }
         }
-        Action::AskOpenAttempts => run(w, place, hands::attempts::open_attempts),
+        Action::AskOpenAttempts => run(w, place, hands::attempts::take_over),
         Action::ReadBase => run(w, place, hands::base::read_base),
         Action::Make => run(w, place, hands::base::make),
         Action::Plan(ask) => run(w, place, |w, here| hands::plan::plan_batch(w, here, ask)),
         Action::Announce => run(w, place, hands::attempts::announce),
         Action::Upload => run(w, place, hands::upload::upload),
         Action::Look(whose) => run(w, place, |w, here| hands::base::look(w, here, whose)),
-        Action::EndAttempt(whose) => hands::attempts::end(w, &here, &whose),
+        Action::EndAttempt(whose, landed) => hands::attempts::end(w, &here, &whose, landed),
+        Action::Park(receipts) => run(w, place, |w, here| settle::park(w, here, receipts)),
+        Action::LookLater(after) => hands::looks::later(w, &here, after),
         Action::List => run(w, place, hands::base::list),
         Action::Schedule => run(w, place, hands::schedule::schedule),
         Action::Settle(settlement) => run(w, place, |w, here| settle::settle(w, here, settlement)),
@@ -296,7 +337,7 @@ fn abort(w: &W, place: &Place) {
     }
 }
 
-fn run<F: Future<Output = What> + 'static>(w: &W, place: &Place, action: impl FnOnce(W, Place) -> F) {
+pub(super) fn run<F: Future<Output = What> + 'static>(w: &W, place: &Place, action: impl FnOnce(W, Place) -> F) {
     let (world, here) = (Rc::clone(w), place.clone());
     let action = action(Rc::clone(w), place.clone());
     with(w, place.node, place.conn, |session| {
@@ -340,17 +381,15 @@ fn answer(w: &W, place: &Place, epoch: u64, what: What) {
             with(w, place.node, place.conn, |session| {
                 let floor = &mut session.floor;
                 if let Some(room) = floor.rooms.get_mut(&key) {
-                    room.bench.remember(uploaded);
+                    room.bench.settled(uploaded);
                 }
-                for receipt in receipts {
-                    if let Some(held) = floor.held.remove(&receipt)
-                        && let Some(count) = floor.per_shard.get_mut(&held.shard)
-                    {
-                        *count = count.saturating_sub(1);
-                    }
-                }
+                floor.let_go(&receipts);
             });
             Event::Settled
+        }
+        What::Parked(receipts) => {
+            with(w, place.node, place.conn, |session| session.floor.let_go(&receipts));
+            Event::Parked
         }
     };
     hear(w, place, event);
@@ -397,7 +436,11 @@ fn look_quiet(w: &W, node: usize, conn: ConnId, shard: usize) {
 
 fn forget_shard(w: &W, floor: &mut Floor, shard: usize) -> Vec<Held> {
     for key in floor.of_shard(shard) {
+        floor.kept_waiting.retain(|waiting| *waiting != key);
         if let Some(room) = floor.rooms.remove(&key) {
+            if room.probing {
+                floor.breaker.gave_up(w.now());
+            }
             let tasks = room.running.into_iter().chain(room.timer.map(|(_, task)| task));
             tasks.for_each(|task| w.clock.abort(task));
         }

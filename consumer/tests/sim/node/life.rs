@@ -94,6 +94,7 @@ pub(crate) async fn freeze(w: &W, index: usize, time: Ms) {
     };
     tell!(w, "{}: freezes for {} s", node.name(), time / 1_000);
     node.frozen.set(true);
+    node.falls_silent(w.now(), w.now() + time + w.between(1, 3_000));
     node.troubled_at.set(w.now());
     let mut owners = vec![process];
     owners.extend(node.session.borrow().as_ref().map(|session| session.owner));
@@ -126,6 +127,7 @@ pub(crate) fn cut(w: &W, index: usize, time: Ms) {
     tell!(w, "{}: is cut off from the broker for {} s", node.name(), time / 1_000);
     node.cut_until.set(node.cut_until.get().max(w.now() + time));
     node.troubled_at.set(w.now());
+    node.falls_silent(w.now(), w.now() + time + w.between(1, 3_000));
     for conn in w.conns_of(index) {
         let (theirs, ours) = (w.between(PATIENCE.0, PATIENCE.1), w.between(PATIENCE.0, PATIENCE.1));
         if theirs < time {

@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Instant;
 
 use flowlift_common::topology::shard_of;
 use flowlift_consumer::attempts::AttemptLog;
+use flowlift_consumer::looks::Looks;
+use flowlift_consumer::parked::Pauses;
 use flowlift_consumer::rendezvous::{weight, winner};
 
 use super::floor::{self, Floor, Held};
+use super::hands;
 use crate::broker::link::Link;
 use crate::broker::queue::{ConnId, HandedOut, Return};
 use crate::clock::{Owner, Promise, first};
@@ -38,6 +42,13 @@ pub(crate) struct Session {
     /// The present subscription to each shard.
     generations: BTreeMap<usize, u64>,
     pub(crate) ended: Promise<End>,
+    /// Looks to be taken later.
+    pub(crate) looks: Looks,
+    /// When parked messages come back, on a clock that begins with the night.
+    pub(crate) pauses: Pauses,
+    pub(crate) began: Instant,
+    /// Whether somebody looks after parked queues.
+    pub(crate) unparking: bool,
     /// Whether it was asked to leave: messages are not given back, their socket will be dropped.
     leaving: bool,
 }
@@ -53,6 +64,10 @@ pub(super) async fn run(w: &W, node: usize, link: Link, owner: Owner) -> End {
         read: 0,
         generations: (0..w.weather.shards).map(|shard| (shard, 0)).collect(),
         ended: ended.clone(),
+        looks: Looks::default(),
+        pauses: Pauses::default(),
+        began: Instant::now(),
+        unparking: false,
         leaving: false,
     };
     *w.nodes[node].session.borrow_mut() = Some(session);
@@ -60,6 +75,7 @@ pub(super) async fn run(w: &W, node: usize, link: Link, owner: Owner) -> End {
         link.subscribe(w, shard, 0, weight(&link.name, as_u16(shard)));
     }
     link.hello(w);
+    hands::looks::after_parked(w, node, link.id);
     tell!(w, "{}: has subscribed", link.name);
     let end = first(ended, link.closed()).await.unwrap_or(End::Lost);
     w.clock.kill(owner);

@@ -1,118 +1,98 @@
-//! Makes outcomes known, then acknowledges. Mirrors `src/settle.rs`.
+//! Makes outcomes known, then acknowledges; sets messages aside. Mirrors `src/settle.rs`; the records are production's own.
 
-use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use flowlift_common::RunId;
-use flowlift_common::ledger::{DeadLetter, Outcome, Outcomes, SETTLED_VERSION, Settled};
-use flowlift_consumer::plan::ChangeId;
-use flowlift_consumer::project::{Final, Settlement};
+use flowlift_common::ledger::{AttemptEvent, Settled};
+use flowlift_consumer::account::{Account, Facts};
+use flowlift_consumer::project::Settlement;
 
-use super::floor::{Place, What};
-use super::hands::Prepared;
+use super::floor::{Held, Place, What};
+use super::hands::looks;
 use super::session::with;
 use crate::world::{W, tell};
 
-/// Dead letters confirmed, then the ledger, then the messages go.
+/// What needed no upload is remembered, dead letters are confirmed, then the ledger, then the messages go.
 pub(super) async fn settle(w: W, here: Place, settlement: Settlement) -> What {
-    let Some(link) = w.link(here.conn) else { return What::Broken };
-    let kept = here.bench(&w, |bench| (bench.prepared.clone(), bench.upload.clone(), bench.created));
-    let (Some(prepared), upload, created) = kept.unwrap_or_default() else {
-        return What::Broken;
+    match settled(&w, &here, &settlement).await {
+        Some(()) => What::Settled {
+            receipts: settlement.receipts,
+            uploaded: settlement.uploaded,
+        },
+        None => What::Broken,
+    }
+}
+
+async fn settled(w: &W, here: &Place, settlement: &Settlement) -> Option<()> {
+    let link = w.link(here.conn)?;
+    let kept = here.bench(w, |bench| (bench.prepared.clone(), bench.upload.clone(), bench.created));
+    let (prepared, upload, created) = kept?;
+    let uploaded = settlement.uploaded;
+    let seen = prepared.as_ref().map(|prepared| prepared.seen.clone()).filter(|_| !uploaded);
+    if let Some(seen) = seen.filter(|seen| !seen.is_empty()) {
+        let project = here.project.clone();
+        let event = AttemptEvent::Seen { project, seen };
+        link.confirmed(w, move |broker| broker.attempts.push(event)).await.ok()?;
+    }
+    let restored = prepared.map(|prepared| prepared.restored).filter(|_| uploaded);
+    let facts = Facts {
+        project: &here.project,
+        consumer: &link.name,
+        now_ms: w.now(),
+        upload: upload.filter(|_| uploaded),
+        created,
+        restored: restored.unwrap_or_default(),
     };
-    for letter in dead_letters(&prepared, &settlement, &link.name) {
-        if link.confirmed(&w, move |broker| broker.dead.push(letter)).await.is_err() {
+    let held = in_hand(w, here, settlement);
+    let mut account = Account::of(&facts, settlement);
+    for one in &held {
+        for letter in account.add(one.receipt, &one.envelope) {
+            link.confirmed(w, move |broker| broker.dead.push(letter)).await.ok()?;
+        }
+    }
+    for record in account.records() {
+        tell!(w, "{}: settles {}", link.name, told(&record));
+        link.confirmed(w, move |broker| broker.outcomes.push(record)).await.ok()?;
+    }
+    for one in held.iter().filter(|one| settlement.receipts.contains(&one.receipt)) {
+        tell!(w, "{}: acknowledges message {}", link.name, one.number);
+        link.ack(w, one.shard, one.tag);
+    }
+    Some(())
+}
+
+fn in_hand(w: &W, here: &Place, settlement: &Settlement) -> Vec<Held> {
+    let touched = |receipt: &u64| {
+        settlement.receipts.contains(receipt) || settlement.changes.iter().any(|(id, _)| id.receipt == *receipt)
+    };
+    let held = with(w, here.node, here.conn, |session| {
+        let held = session.floor.held.values().filter(|held| touched(&held.receipt));
+        held.cloned().collect()
+    });
+    held.unwrap_or_default()
+}
+
+/// Moves messages to the parked queue: each is confirmed there before it is acknowledged here.
+pub(super) async fn park(w: W, here: Place, receipts: Vec<u64>) -> What {
+    let Some(link) = w.link(here.conn) else { return What::Broken };
+    let held = with(&w, here.node, here.conn, |session| {
+        let held = receipts.iter().filter_map(|receipt| session.floor.held.get(receipt));
+        held.cloned().collect::<Vec<Held>>()
+    });
+    for one in held.unwrap_or_default() {
+        let (shard, envelope) = (one.shard, Rc::clone(&one.envelope));
+        if link.confirmed(&w, move |broker| broker.parked[shard].push_back(envelope)).await.is_err() {
             return What::Broken;
         }
+        tell!(w, "{}: parks message {}", link.name, one.number);
+        link.ack(&w, shard, one.tag);
     }
-    let record = Settled {
-        v: SETTLED_VERSION,
-        project: here.project.clone(),
-        consumer: link.name.clone(),
-        at_ms: w.now(),
-        upload: upload.filter(|_| settlement.uploaded),
-        created_project: created,
-        results: results(&prepared, &settlement),
-    };
-    tell!(w, "{}: settles {}", link.name, told(&record));
-    if link.confirmed(&w, move |broker| broker.outcomes.push(record)).await.is_err() {
-        return What::Broken;
-    }
-    let acks = with(&w, here.node, here.conn, |session| {
-        let held = settlement.receipts.iter().filter_map(|receipt| session.floor.held.get(receipt));
-        held.map(|held| (held.shard, held.tag, held.number)).collect::<Vec<_>>()
-    });
-    for (shard, tag, number) in acks.unwrap_or_default() {
-        tell!(w, "{}: acknowledges message {number}", link.name);
-        link.ack(&w, shard, tag);
-    }
-    What::Settled {
-        receipts: settlement.receipts,
-        uploaded: settlement.uploaded,
-    }
-}
-
-fn finals(settlement: &Settlement) -> BTreeMap<ChangeId, &Final> {
-    settlement.changes.iter().map(|(id, last)| (*id, last)).collect()
-}
-
-fn dead_letters(prepared: &Prepared, settlement: &Settlement, consumer: &str) -> Vec<DeadLetter> {
-    let finals = finals(settlement);
-    let mut letters = Vec::new();
-    for (receipt, envelope) in prepared.envelopes.iter() {
-        let mut reasons = BTreeMap::new();
-        for change in &envelope.changes {
-            let id = ChangeId {
-                receipt: *receipt,
-                seq: change.seq,
-            };
-            if let Some(last) = finals.get(&id).filter(|last| last.outcome == Outcome::Dead) {
-                reasons.insert(change.seq, last.note.clone().unwrap_or_default());
-            }
-        }
-        if reasons.is_empty() {
-            continue;
-        }
-        let mut dead = (**envelope).clone();
-        dead.changes.retain(|change| reasons.contains_key(&change.seq));
-        letters.push(DeadLetter {
-            v: SETTLED_VERSION,
-            consumer: consumer.to_owned(),
-            at_ms: 0,
-            reasons,
-            envelope: dead,
-        });
-    }
-    letters
-}
-
-fn results(prepared: &Prepared, settlement: &Settlement) -> Vec<Outcomes> {
-    let finals = finals(settlement);
-    let mut groups: BTreeMap<(RunId, Outcome, Option<String>), Vec<(u64, String)>> = BTreeMap::new();
-    for (receipt, envelope) in prepared.envelopes.iter() {
-        for change in &envelope.changes {
-            let id = ChangeId {
-                receipt: *receipt,
-                seq: change.seq,
-            };
-            if let Some(last) = finals.get(&id) {
-                let key = (envelope.run, last.outcome, last.note.clone());
-                groups.entry(key).or_default().push((change.seq, change.label()));
-            }
+    for node in &w.nodes {
+        let conn = node.session.borrow().as_ref().map(|session| session.link.id);
+        if let Some(conn) = conn {
+            looks::after_parked(&w, node.index, conn);
         }
     }
-    let outcome = |((run, outcome, note), mut changes): ((RunId, Outcome, Option<String>), Vec<(u64, String)>)| {
-        changes.sort();
-        changes.dedup_by_key(|(seq, _)| *seq);
-        Outcomes {
-            run,
-            outcome,
-            note,
-            ranges: changes.iter().map(|(seq, _)| (*seq, *seq)).collect(),
-            labels: changes.into_iter().map(|(_, label)| label).collect(),
-            published_ms: 0,
-        }
-    };
-    groups.into_iter().map(outcome).collect()
+    What::Parked(receipts)
 }
 
 fn told(record: &Settled) -> String {

@@ -1,26 +1,24 @@
-//! Reads what a project holds, lists, looks into the log, makes a project. Mirrors `src/hands/base.rs`.
+//! Reads what a project holds, lists, looks into the log, makes a project. Mirrors `src/hands/base.rs`; what counts of the
+//! versions is decided by production's `Reading`.
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use bytes::Bytes;
-use flowlift_azkaban::Load;
-use flowlift_azkaban::client::{ClientError, ErrorClass, uploaded_file};
-use flowlift_common::manifest::{self, Manifest};
-use flowlift_consumer::base::Base;
+use flowlift_azkaban::client::{ClientError, uploaded_file};
+use flowlift_consumer::base::{Base, BaseError, Need, PAGE, Reading, Told, Version};
+use flowlift_consumer::judge::trouble;
 use flowlift_consumer::project::{BaseFacts, Doubtful, Event, Landing, Trouble};
+use flowlift_consumer::work::Known;
 
 use super::super::floor::{Place, What};
-use super::attempts::name_of;
-use super::{BaseInHand, trouble};
+use super::BaseInHand;
+use super::attempts::attempt_of;
 use crate::azkaban::Caller;
 use crate::azkaban::calls::{self, Downloaded};
 use crate::world::{W, tell};
 
-const KEPT: u32 = 3;
 const LOG_LINES: usize = 500;
 
-/// Downloads the base and checks it against the flow list.
+/// Reads the base: what counts of the project's versions, compared with what Azkaban lists.
 pub(crate) async fn read_base(w: W, here: Place) -> What {
     let read = find(&w, &here).await;
     What::Heard(Event::Base(match read {
@@ -46,56 +44,59 @@ async fn find(w: &W, here: &Place) -> Result<BaseInHand, Trouble> {
     let Some(latest) = latest else {
         return Ok(nothing(true));
     };
-    let (_, listed) = calls::flows(w, who, &key).await.map_err(|error| trouble(&error))?;
     let highest = latest.version;
-    let mut tried = latest;
-    loop {
-        let version = tried.version;
-        if let Some(base) = believed(&tried, &listed)? {
-            return Ok(BaseInHand {
-                base: Rc::new(base),
-                exists: true,
-                highest,
-            });
-        }
-        tell!(w, "night-{}: version {version} of {key} is not what is active", here.node + 1);
-        tried = before(w, who, &key, version, highest).await?;
+    let told = read_versions(w, here, latest).await?;
+    let (_, listed) = calls::flows(w, who, &key).await.map_err(|error| trouble(&error))?;
+    for finding in &told.findings {
+        tell!(w, "night-{}: finds in {key}: {finding:?}", here.node + 1);
     }
+    let mut base = told.base;
+    base.compare(listed).map_err(Trouble::Later)?;
+    Ok(BaseInHand {
+        base: Rc::new(base),
+        exists: true,
+        highest,
+    })
 }
 
-async fn before(w: &W, who: Caller, key: &str, version: u32, highest: u32) -> Result<Downloaded, Trouble> {
-    let lowest = highest.saturating_sub(KEPT).max(1);
-    for candidate in (lowest..version).rev() {
-        match calls::download(w, who, key, Some(candidate)).await {
-            Ok(Some(found)) => return Ok(found),
-            Ok(None) | Err(ClientError::VersionPurged { .. }) => {}
-            Err(error)
-                if error.class() == ErrorClass::Permanent
-                    && !matches!(error, ClientError::ProjectMissing { .. }) => {}
-            Err(error) => return Err(trouble(&error)),
-        }
-    }
-    Err(Trouble::Later(
-        "none of the kept zips makes the flows that Azkaban lists".into(),
-    ))
-}
-
-fn believed(download: &Downloaded, listed: &BTreeSet<String>) -> Result<Option<Base>, Trouble> {
-    let content = &download.content;
-    let Load::Flows(loaded) = &content.load else {
-        return Ok(None);
+async fn read_versions(w: &W, here: &Place, latest: Downloaded) -> Result<Told, Trouble> {
+    let (who, key) = (Caller::Node(here.node), here.key());
+    let newest = Known {
+        project: latest.project_id,
+        version: latest.version,
+        attempt: latest.file.clone(),
     };
-    let manifest = content.tree.get(manifest::PATH).map(|json| Manifest::read(json)).transpose();
-    let manifest = manifest.map_err(|error| Trouble::Later(error.to_string()))?;
-    if &content.listed() != listed {
-        return Ok(None);
+    let known = here.bench(w, |bench| bench.known.as_ref() == Some(&newest)) == Some(true);
+    let mut reading = Reading::begin(unpack(here, &latest)?, known);
+    loop {
+        match reading.need() {
+            Need::Nothing => break,
+            Need::Log { skip } => {
+                let page = calls::log(w, who, &key, PAGE, skip).await;
+                reading.log(page.map_err(|error| trouble(&error))?);
+            }
+            Need::Version(number) => match calls::download(w, who, &key, Some(number)).await {
+                Ok(Some(found)) => reading.version(Some(unpack(here, &found)?)),
+                Ok(None) => reading.version(None),
+                Err(ClientError::VersionPurged { .. }) => reading.no_older(),
+                Err(error) => return Err(trouble(&error)),
+            },
+            Need::Job { flow, job } => {
+                let params = calls::job_info(w, who, &key, &flow, &job).await;
+                reading.job(&flow, &job, &params.map_err(|error| trouble(&error))?);
+            }
+        }
     }
-    Ok(Some(Base {
-        zip: Bytes::new(),
-        tree: content.tree.clone(),
-        loaded: loaded.clone(),
-        manifest,
-    }))
+    reading.finish().map_err(|error| match error {
+        BaseError::Merge(_) => Trouble::Own(error.to_string()),
+        _ => Trouble::Later(error.to_string()),
+    })
+}
+
+fn unpack(here: &Place, found: &Downloaded) -> Result<Version, Trouble> {
+    let tree = found.content.tree.clone();
+    Version::of_files(&here.project, found.version, found.file.clone(), tree)
+        .map_err(|error| Trouble::Own(error.to_string()))
 }
 
 fn nothing(exists: bool) -> BaseInHand {
@@ -118,16 +119,35 @@ pub(crate) async fn make(w: W, here: Place) -> What {
     }))
 }
 
+/// Azkaban's process, where it tells.
+pub(super) async fn server(w: &W, here: &Place) -> Option<String> {
+    calls::status(w, Caller::Node(here.node)).await.ok().map(|status| status.pid)
+}
+
 /// Looks for an attempt in the project log.
 pub(crate) async fn look(w: W, here: Place, whose: Doubtful) -> What {
-    let attempt = name_of(&w, &here, &whose);
-    let log = calls::log(&w, Caller::Node(here.node), &here.key(), LOG_LINES).await;
+    let (attempt, sent_to) = attempt_of(&w, &here, &whose);
+    let now = match sent_to {
+        Some(_) => server(&w, &here).await,
+        None => None,
+    };
+    let log = calls::log(&w, Caller::Node(here.node), &here.key(), LOG_LINES, 0).await;
     What::Heard(Event::Looked(match log {
         Ok(log) if log.iter().any(|entry| uploaded_file(entry) == Some(attempt.as_str())) => Ok(Landing::Landed),
+        Ok(_) if now.is_some() && now != sent_to => Ok(Landing::Impossible),
         Ok(_) => Ok(Landing::NotSeen),
         Err(ClientError::ProjectMissing { .. }) => Ok(Landing::Impossible),
         Err(error) => Err(trouble(&error)),
     }))
+}
+
+/// Whether the newest upload in the project log is this attempt; `None` where that cannot be told now.
+pub(super) async fn is_still(w: &W, here: &Place, attempt: &str) -> Option<bool> {
+    match calls::log(w, Caller::Node(here.node), &here.key(), usize::MAX, 0).await {
+        Ok(log) => Some(log.iter().find_map(uploaded_file).is_none_or(|newest| newest == attempt)),
+        Err(ClientError::ProjectMissing { .. }) => Some(true),
+        Err(_) => None,
+    }
 }
 
 /// Compares the flow list with what was meant.

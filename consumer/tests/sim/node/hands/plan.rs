@@ -2,13 +2,15 @@
 
 use std::rc::Rc;
 
-use flowlift_common::{Envelope, manifest};
-use flowlift_consumer::plan::{Asked, ChangeId, Decision, plan};
+use flowlift_common::{Order, RunId, Seen};
+use flowlift_consumer::base::Base;
+use flowlift_consumer::pack;
+use flowlift_consumer::prepare::{Opened, for_project, prepare};
 use flowlift_consumer::project::{Event, PlanAsk, Planned};
 
-use super::super::floor::{Place, What};
+use super::super::floor::{Held, Place, What};
 use super::super::session::with;
-use super::{BaseInHand, Prepared};
+use super::Prepared;
 use crate::azkaban::content::Content;
 use crate::world::{W, tell};
 
@@ -16,101 +18,76 @@ use crate::world::{W, tell};
 pub(crate) async fn plan_batch(w: W, here: Place, ask: PlanAsk) -> What {
     let time = w.between(0, 5);
     w.clock.sleep(time).await;
-    let envelopes = with(&w, here.node, here.conn, |session| {
+    let held = with(&w, here.node, here.conn, |session| {
         let held = ask.receipts.iter().filter_map(|receipt| session.floor.held.get(receipt));
-        held.map(|held| (held.receipt, Rc::clone(&held.envelope))).collect::<Vec<_>>()
+        held.cloned().collect::<Vec<Held>>()
     });
-    let envelopes = envelopes.unwrap_or_default();
-    let base = here.bench(&w, |bench| bench.base.take()).flatten();
-    let base = base.expect("a base is read before anything is planned");
-    let seen = here.bench(&w, |bench| bench.seen.clone()).unwrap_or_default();
+    let held = held.unwrap_or_default();
+    let found = here.bench(&w, |bench| bench.base.take()).flatten();
+    let found = found.expect("a base is read before anything is planned");
+    let mut seen = here.bench(&w, |bench| bench.seen.clone()).unwrap_or_default();
+    let mut base = Rc::clone(&found.base);
+    if !w.safeguards.manifest {
+        (base, seen) = (Rc::new(without_orders(&base)), Seen::default());
+    }
+    let messages: Vec<Opened> = (held.iter())
+        .map(|held| (held.receipt, for_project(Ok((*held.envelope).clone()), &here.project)))
+        .collect();
+    let (planned, plan) = prepare(&base, found.exists, &ask, &messages, &seen);
     let attempt = format!("flowlift-{}.zip", w.uuid().simple());
-    let (planned, prepared) = prepare(&base, &ask, envelopes, &seen, attempt);
+    let zip = planned.upload.then(|| Content::of(pack::contents(&here.project, &base, &plan, &attempt)));
     tell!(
         w,
-        "night-{}: plans {} on version {} (generation {}): {}{}",
+        "night-{}: plans {} on version {} (highest {}, generation {}): {}{}{}",
         here.node + 1,
         here.project,
-        base.highest,
-        prepared.generation,
-        decisions(&planned, &prepared),
-        if planned.upload { "" } else { "; no upload needed" }
+        base.active.as_ref().map_or(0, |active| active.version),
+        found.highest,
+        plan.manifest.generation,
+        decisions(&planned, &held),
+        if planned.upload { "" } else { "; no upload needed" },
+        planned.forbidden.as_ref().map_or_else(String::new, |why| format!("; forbidden: {why}"))
     );
+    let prepared = Prepared {
+        held,
+        attempt,
+        generation: plan.manifest.generation,
+        zip,
+        base,
+        forced: ask.force,
+        expected: Rc::new(plan.expected),
+        schedules: Rc::new(plan.schedules),
+        highest: found.highest,
+        seen: plan.seen,
+        restored: plan.restored,
+    };
     here.bench(&w, |bench| bench.prepared = Some(prepared));
     What::Heard(Event::Planned(planned))
 }
 
-fn prepare(
-    base: &BaseInHand,
-    ask: &PlanAsk,
-    envelopes: Vec<(u64, Rc<Envelope>)>,
-    seen: &flowlift_consumer::plan::Seen,
-    attempt: String,
-) -> (Planned, Prepared) {
-    let out = |id: &ChangeId| ask.settled.contains(id) || ask.held_back.contains(id);
-    let asked: Vec<Asked<'_>> = (envelopes.iter())
-        .flat_map(|(receipt, envelope)| asked(*receipt, envelope))
-        .filter(|one| !out(&one.id))
-        .collect();
-    let (asked, homeless): (Vec<_>, Vec<_>) =
-        asked.into_iter().partition(|one| base.exists || one.rules.create);
-    let plan = plan(&base.base, &asked, seen);
-    let upload = plan.upload || ask.force;
-    let zip = upload.then(|| {
-        let mut tree = base.base.tree.clone();
-        tree.retain(|path, _| !plan.remove.contains(path));
-        tree.extend(plan.put.clone());
-        let mut written = plan.manifest.clone();
-        attempt.clone_into(&mut written.attempt);
-        tree.insert(manifest::PATH.to_owned(), written.write().into());
-        Content::of(tree)
+/// A base whose manifest does not tell what was applied when: what is left when that safeguard is off.
+fn without_orders(base: &Base) -> Base {
+    let mut base = base.clone();
+    if let Some(manifest) = &mut base.manifest {
+        let never = Order {
+            rank: 0,
+            run: RunId(uuid::Uuid::nil()),
+            seq: 0,
+        };
+        manifest.flows.values_mut().for_each(|entry| entry.order = never);
+        manifest.files.values_mut().for_each(|entry| entry.order = never);
+        manifest.gone_flows.clear();
+        manifest.gone_files.clear();
+        manifest.gone_patterns.clear();
+    }
+    base
+}
+
+fn decisions(planned: &Planned, held: &[Held]) -> String {
+    let words = planned.decisions.iter().map(|(id, decision)| {
+        let held = held.iter().find(|held| held.receipt == id.receipt);
+        let label = held.map_or_else(String::new, |held| crate::truth::label_of(&held.envelope, id.seq));
+        format!("{label} {decision:?}")
     });
-    let mut decisions = plan.decisions;
-    let missing = "the project does not exist, and creating it was ruled out";
-    decisions.extend(homeless.iter().map(|one| (one.id, Decision::Dead(missing.into()))));
-    let planned = Planned {
-        decisions,
-        unreadable: Vec::new(),
-        newer: Vec::new(),
-        upload,
-        schedules: !plan.schedules.is_empty(),
-        may_create: !base.exists,
-    };
-    let prepared = Prepared {
-        envelopes: Rc::new(envelopes),
-        attempt,
-        generation: plan.manifest.generation,
-        zip,
-        base: Rc::clone(&base.base),
-        forced: ask.force,
-        expected: Rc::new(plan.expected),
-        schedules: Rc::new(plan.schedules),
-        highest: base.highest,
-        seen: plan.seen,
-    };
-    (planned, prepared)
-}
-
-fn asked(receipt: u64, envelope: &Envelope) -> impl Iterator<Item = Asked<'_>> {
-    envelope.changes.iter().map(move |change| Asked {
-        id: ChangeId {
-            receipt,
-            seq: change.seq,
-        },
-        order: envelope.order(change),
-        owner: &envelope.owner,
-        rules: envelope.rules,
-        change,
-    })
-}
-
-fn decisions(planned: &Planned, prepared: &Prepared) -> String {
-    let label = |id: &ChangeId| {
-        let envelope = prepared.envelopes.iter().find(|(receipt, _)| *receipt == id.receipt);
-        envelope.map_or_else(String::new, |(_, envelope)| {
-            crate::truth::label_of(envelope, id.seq)
-        })
-    };
-    let words = planned.decisions.iter().map(|(id, decision)| format!("{} {decision:?}", label(id)));
     words.collect::<Vec<_>>().join(", ")
 }

@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use flowlift_azkaban::client::{ClientError, Doubt, ErrorClass};
-use flowlift_azkaban::name::fold;
 use flowlift_common::ledger::UploadFacts;
-use flowlift_consumer::plan::ChangeId;
-use flowlift_consumer::project::{Event, UploadTrouble, Uploaded};
+use flowlift_consumer::judge;
+use flowlift_consumer::project::{Event, Trouble, UploadTrouble, Uploaded};
 
 use super::super::floor::{Place, What};
-use super::Prepared;
 use crate::azkaban::Caller;
-use crate::azkaban::install::Upload;
+use crate::azkaban::install::{Answer, Upload};
 use crate::azkaban::upload as server;
 use crate::clock::Ms;
 use crate::world::{W, tell};
@@ -22,17 +19,15 @@ const LIMIT: Ms = 300_000;
 
 /// Uploads what is prepared.
 pub(crate) async fn upload(w: W, here: Place) -> What {
-    let (prepared, announced) = here
-        .bench(&w, |bench| (bench.prepared.clone(), bench.announced))
-        .unwrap_or_default();
-    let (Some(prepared), Some(announced)) = (prepared, announced) else {
-        return later("nothing is prepared");
+    let kept = here.bench(&w, |bench| (bench.prepared.clone(), bench.announced));
+    let (Some(prepared), Some(announced)) = kept.unwrap_or_default() else {
+        return not("nothing is prepared");
     };
     if w.now() - announced > BEGIN_WITHIN {
-        return later("it was announced too long ago");
+        return not("it was announced too long ago");
     }
     let Some(content) = prepared.zip.clone() else {
-        return later("there is no zip");
+        return not("there is no zip");
     };
     let begun = w.now();
     tell!(w, "night-{}: uploads {} to {}", here.node + 1, prepared.attempt, here.project);
@@ -56,92 +51,29 @@ pub(crate) async fn upload(w: W, here: Place) -> What {
                 flows: prepared.expected.len() as u64,
                 upload_ms: w.now() - begun,
             };
-            here.bench(&w, |bench| bench.upload = Some(facts));
-            Ok(Uploaded { took })
+            here.bench(&w, |bench| {
+                bench.project = Some(answer.project_id);
+                bench.upload = Some(facts);
+            });
+            Ok(Uploaded {
+                took,
+                overtook: answer.version != prepared.highest + 1,
+            })
         }
-        Err(error) => Err(judge(&error, &prepared)),
+        Err(error) => Err(judge::upload(&error, prepared.highest, |problems| {
+            judge::named(problems, prepared.held.iter().map(|held| (held.receipt, &*held.envelope)))
+        })),
     }))
 }
 
-fn words_of(answer: &server_answer::Answer) -> String {
+fn words_of(answer: &Answer) -> String {
     match answer {
         Ok(uploaded) => format!("version {}", uploaded.version),
         Err(error) => error.to_string(),
     }
 }
 
-use crate::azkaban::install as server_answer;
-
-fn later(text: &str) -> What {
-    What::Heard(Event::Uploaded(Err(UploadTrouble::Later(text.into()))))
-}
-
-fn judge(error: &ClientError, prepared: &Prepared) -> UploadTrouble {
-    match error {
-        ClientError::ProjectMissing { .. } => UploadTrouble::ProjectMissing,
-        error if error.may_have_installed(Some(prepared.highest)) => UploadTrouble::InDoubt {
-            text: error.to_string(),
-            may_still_land: may_still_land(error),
-        },
-        error if error.class() == ErrorClass::Content => {
-            let (text, problems) = words(error);
-            UploadTrouble::Refused {
-                named: named(prepared, &problems),
-                text,
-            }
-        }
-        error => UploadTrouble::Later(error.to_string()),
-    }
-}
-
-fn may_still_land(error: &ClientError) -> bool {
-    match error {
-        ClientError::InDoubt {
-            doubt: Doubt::Page { status, .. },
-            ..
-        } => *status != 500,
-        ClientError::InDoubt { .. } => true,
-        _ => false,
-    }
-}
-
-fn words(error: &ClientError) -> (String, Vec<String>) {
-    match error {
-        ClientError::Refused { problems, .. } | ClientError::InstallFailed { problems, .. } => {
-            (problems.join("; "), problems.clone())
-        }
-        other => (other.to_string(), Vec::new()),
-    }
-}
-
-fn named(prepared: &Prepared, problems: &[String]) -> Vec<(ChangeId, String)> {
-    let mut found: Vec<(ChangeId, String)> = Vec::new();
-    let mut all = 0;
-    for (receipt, envelope) in prepared.envelopes.iter() {
-        all += envelope.changes.len();
-        for change in &envelope.changes {
-            let id = ChangeId {
-                receipt: *receipt,
-                seq: change.seq,
-            };
-            let problem = problems.iter().find(|problem| {
-                let words: Vec<String> = problem
-                    .split(|c: char| c.is_whitespace() || matches!(c, '\'' | ':' | ',' | '>' | '[' | ']'))
-                    .map(|word| fold(word.trim_end_matches(['.', ';'])))
-                    .collect();
-                change.flows().iter().map(|flow| flow.key()).any(|key| {
-                    let (job, flow) = (format!("{key}~"), format!("{key}.flow"));
-                    words.iter().any(|word| *word == key || *word == flow || word.starts_with(&job))
-                })
-            });
-            if let Some(problem) = problem {
-                found.push((id, problem.clone()));
-            }
-        }
-    }
-    if found.len() == all && all > 1 {
-        Vec::new()
-    } else {
-        found
-    }
+fn not(text: &str) -> What {
+    let trouble = UploadTrouble::Not(Trouble::Later(text.to_owned()));
+    What::Heard(Event::Uploaded(Err(trouble)))
 }
