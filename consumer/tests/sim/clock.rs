@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 pub(crate) type Ms = u64;
 
 /// More steps than any night needs: something spins.
-const STEPS: u64 = 2_000_000;
+const STEPS: u64 = 200_000;
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 

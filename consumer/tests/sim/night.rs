@@ -11,6 +11,7 @@ use crate::dice::Dice;
 use crate::faults;
 use crate::node::life;
 use crate::producer;
+use crate::story::Story;
 use crate::weather::Weather;
 use crate::world::{W, World, tell};
 
@@ -63,20 +64,14 @@ impl std::fmt::Display for Figures {
     }
 }
 
-/// A night that broke a promise.
-#[derive(Debug)]
-pub(crate) struct Broken {
-    /// What is wrong, one sentence each.
-    pub(crate) wrong: Vec<String>,
-    /// All that happened, if it was told.
-    pub(crate) story: String,
-}
+/// What is wrong with a night that broke a promise, one sentence each.
+pub(crate) type Wrong = Vec<String>;
 
-/// Plays a seed; `told` keeps the story.
-pub(crate) fn play(seed: u64, safeguards: Safeguards, told: bool) -> Result<Figures, Broken> {
+/// Plays a seed and tells the story.
+pub(crate) fn play(seed: u64, safeguards: Safeguards, story: &Rc<Story>) -> Result<Figures, Wrong> {
     let mut dice = Dice::new(seed);
     let weather = Weather::draw(&mut dice);
-    let w = World::new(weather, dice, safeguards, told);
+    let w = World::new(weather, dice, safeguards, story);
     tell!(w, "seed {seed}: {:?}", w.weather);
     begin(&w);
     let result = finish(&w);
@@ -105,7 +100,7 @@ fn begin(w: &W) {
 }
 
 /// Plays the night to its end and judges it.
-pub(crate) fn finish(w: &W) -> Result<Figures, Broken> {
+pub(crate) fn finish(w: &W) -> Result<Figures, Wrong> {
     w.clock.run(w.weather.night);
     w.calm.set(true);
     tell!(w, "nothing fails any more");
@@ -133,10 +128,7 @@ pub(crate) fn finish(w: &W) -> Result<Figures, Broken> {
             time: w.now(),
         });
     }
-    Err(Broken {
-        wrong,
-        story: w.story.text(),
-    })
+    Err(wrong)
 }
 
 /// Whether producers and faults have come to their ends: the night's last ones may take a while longer.

@@ -1,11 +1,14 @@
 //! Plays many seeds, on all cores; a failing one is played again with its story.
 
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use flowlift_consumer::project::Safeguards;
 
-use crate::night::{Broken, Figures, play};
+use crate::night::{Figures, Wrong, play};
+use crate::story::Story;
 
 /// How many seeds a plain test run plays; `FLOWLIFT_SIM_SEEDS` says otherwise.
 const SEEDS: u64 = 2_000;
@@ -34,11 +37,11 @@ fn no_night_breaks_the_promise() {
                 if seed >= first + count || stop.load(Ordering::Relaxed) {
                     return total;
                 }
-                match play_safely(seed, false) {
+                match play_safely(seed, &Rc::new(Story::new(false))) {
                     Ok(figures) => total.add(figures),
-                    Err(broken) => {
+                    Err(wrong) => {
                         failed.fetch_min(seed, Ordering::Relaxed);
-                        println!("seed {seed}: {}", broken.wrong.join(" | "));
+                        println!("seed {seed}: {}", wrong.join(" | "));
                         stop.store(!keep_going, Ordering::Relaxed);
                     }
                 }
@@ -59,23 +62,22 @@ fn no_night_breaks_the_promise() {
 
 /// Plays one seed and tells its story.
 fn one(seed: u64) {
-    match play_safely(seed, true) {
+    let story = Rc::new(Story::new(true));
+    match play_safely(seed, &story) {
         Ok(figures) => println!("seed {seed}: {figures}"),
-        Err(broken) => {
-            println!("{}", broken.story);
-            panic!("seed {seed} breaks the promise:\n  {}", broken.wrong.join("\n  "));
+        Err(wrong) => {
+            println!("{}", story.text());
+            panic!("seed {seed} breaks the promise:\n  {}", wrong.join("\n  "));
         }
     }
 }
 
 /// A panic in the heart or the planner is as bad as a broken promise.
-fn play_safely(seed: u64, told: bool) -> Result<Figures, Broken> {
-    std::panic::catch_unwind(|| play(seed, Safeguards::ALL, told)).unwrap_or_else(|panic| {
+fn play_safely(seed: u64, story: &Rc<Story>) -> Result<Figures, Wrong> {
+    let night = AssertUnwindSafe(|| play(seed, Safeguards::ALL, story));
+    std::panic::catch_unwind(night).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().cloned();
         let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
-        Err(Broken {
-            wrong: vec![format!("a panic: {}", words.unwrap_or_default())],
-            story: String::new(),
-        })
+        Err(vec![format!("a panic: {}", words.unwrap_or_default())])
     })
 }

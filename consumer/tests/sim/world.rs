@@ -20,7 +20,7 @@ use crate::weather::Weather;
 pub(crate) struct World {
     pub(crate) clock: Rc<Clock>,
     pub(crate) dice: RefCell<Dice>,
-    pub(crate) story: Story,
+    pub(crate) story: Rc<Story>,
     pub(crate) weather: Weather,
     pub(crate) broker: RefCell<Broker>,
     pub(crate) links: RefCell<Links>,
@@ -41,7 +41,7 @@ pub(crate) type W = Rc<World>;
 
 impl World {
     /// An empty world: idle consumers, no project.
-    pub(crate) fn new(weather: Weather, dice: Dice, safeguards: Safeguards, told: bool) -> W {
+    pub(crate) fn new(weather: Weather, dice: Dice, safeguards: Safeguards, story: &Rc<Story>) -> W {
         let clock = Rc::new(Clock::default());
         Rc::new(Self {
             broker: RefCell::new(Broker::new(weather.shards, weather.tokens)),
@@ -53,7 +53,7 @@ impl World {
             safeguards,
             calm: Cell::new(false),
             dice: RefCell::new(dice),
-            story: Story::new(told),
+            story: Rc::clone(story),
             clock,
             weather,
         })
