@@ -86,6 +86,8 @@ impl Truth {
 pub(crate) enum Counts {
     /// It does.
     Yes,
+    /// A newer one does; where somebody else's flow was in its way, it never did.
+    Superseded,
     /// It lies in the dead letters.
     No,
     /// The flow does, its schedule was refused.
@@ -101,10 +103,14 @@ impl Wanted {
         match &asked.change.act {
             Act::Upsert(upsert) => {
                 for (flow, files) in files_of(&upsert.body, format) {
-                    let before = self.flows.remove(&flow).unwrap_or_default();
+                    let before = self.flows.get(&flow).cloned().unwrap_or_default();
+                    let others = before.paths.is_some() && !before.owner.is_empty() && before.owner != asked.owner;
+                    if counts == Counts::Superseded && others {
+                        continue;
+                    }
                     let mut crons = before.crons;
                     match &upsert.schedule {
-                        Schedule::Set(cron) if counts == Counts::Yes && cron != BAD_CRON => crons = [Some(cron.clone())].into(),
+                        Schedule::Set(cron) if counts != Counts::FlowOnly && cron != BAD_CRON => crons = [Some(cron.clone())].into(),
                         Schedule::Remove => crons = [None].into(),
                         Schedule::Keep if before.paths.is_some() => {}
                         // a refused one leaves what is there, which older changes of its batch may not have set; and a

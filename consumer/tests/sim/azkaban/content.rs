@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use flowlift_azkaban::client::{ClientError, InstallCause};
-use flowlift_azkaban::{Load, Tree, load};
+use flowlift_azkaban::{Format, Load, Tree, load};
 
 /// The property by which a flow is bad for the server alone; its value says in which way.
 pub(crate) const POISON: &str = "server.poison";
@@ -59,6 +59,14 @@ impl Content {
         match &self.load {
             Load::Flows(loaded) => loaded.listed().into_iter().map(str::to_owned).collect(),
             _ => BTreeSet::new(),
+        }
+    }
+
+    /// Its format, if it makes any flow.
+    pub(crate) fn format(&self) -> Option<Format> {
+        match &self.load {
+            Load::Flows(loaded) if !loaded.flows.is_empty() => Some(loaded.format),
+            _ => None,
         }
     }
 

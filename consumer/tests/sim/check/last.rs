@@ -34,6 +34,7 @@ fn project(w: &World, key: &str, fates: &Fates) -> Vec<String> {
         Ok(project) => project,
         Err(_) => &empty,
     };
+    let format = there.content.as_ref().and_then(|content| content.format()).unwrap_or(asked_format(w));
     let fate = |one: &AskedFor| fates.get(&(one.order.run, one.change.seq));
     let disputed: Vec<usize> = (asked.iter().enumerate())
         .filter(|(_, one)| fate(one).is_some_and(|fate| fate.disputed))
@@ -48,12 +49,15 @@ fn project(w: &World, key: &str, fates: &Fates) -> Vec<String> {
             let turned = disputed.iter().position(|place| *place == at).is_some_and(|bit| ways >> bit & 1 == 1);
             let counts = match (turned, known) {
                 (false, known) => known,
-                (true, Counts::Yes) => Counts::No,
+                (true, Counts::Yes | Counts::Superseded) => Counts::No,
                 (true, _) => Counts::Yes,
             };
-            wanted.take(one, counts, format(w));
+            wanted.take(one, counts, format);
         }
-        let wrong = compare(key, &wanted, there);
+        let mut wrong = compare(key, &wanted, there);
+        if format != asked_format(w) {
+            wrong.push(format!("{key} is a project of Flow {format}, it was to be {}", asked_format(w)));
+        }
         if wrong.is_empty() {
             return wrong;
         }
@@ -62,7 +66,7 @@ fn project(w: &World, key: &str, fates: &Fates) -> Vec<String> {
     first.unwrap_or_default()
 }
 
-fn format(w: &World) -> Format {
+fn asked_format(w: &World) -> Format {
     if w.weather.flow2 { Format::V2 } else { Format::V1 }
 }
 

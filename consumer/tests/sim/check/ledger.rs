@@ -50,6 +50,7 @@ impl Fate {
         match self.outcome {
             Outcome::Dead if self.note.as_ref().is_some_and(flow_only) => Counts::FlowOnly,
             Outcome::Dead => Counts::No,
+            Outcome::Superseded => Counts::Superseded,
             _ => Counts::Yes,
         }
     }

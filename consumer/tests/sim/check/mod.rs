@@ -153,5 +153,17 @@ pub(crate) fn not_drained(w: &World) -> String {
         .filter(|(_, queue)| queue.len() > 0)
         .map(|(shard, queue)| format!("{} messages in shard {shard}, served to {:?}", queue.len(), queue.active()))
         .collect();
-    format!("{} after the last fault something is left: {}", at(w.now() - w.weather.night), shards.join("; "))
+    let parked: usize = broker.parked.iter().map(std::collections::VecDeque::len).sum();
+    let nodes = w.nodes.iter().filter_map(|node| {
+        let session = node.session.borrow();
+        let rooms = session.as_ref().filter(|session| !session.floor.is_idle())?.floor.rooms.values();
+        Some(format!("night-{} is busy with {:?}", node.index + 1, rooms.map(|room| room.words()).collect::<Vec<_>>()))
+    });
+    let nodes: Vec<String> = nodes.collect();
+    format!(
+        "{} after the last fault something is left: {}; {parked} messages parked; {}",
+        at(w.now() - w.weather.night),
+        shards.join("; "),
+        nodes.join("; ")
+    )
 }

@@ -43,6 +43,13 @@ pub(crate) struct Room {
     pub(super) probing: bool,
 }
 
+impl Room {
+    /// What it stands at, for people.
+    pub(crate) fn words(&self) -> String {
+        format!("{:?}, timer {:?}, running {}", self.heart, self.heart.next_timer(), self.running.is_some())
+    }
+}
+
 /// All projects of a session.
 #[derive(Default)]
 pub(crate) struct Floor {
