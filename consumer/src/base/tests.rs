@@ -55,6 +55,7 @@ fn ours(
             order: order(*seq),
             owner: String::new(),
             cron: None,
+            cron_at: None,
         };
         manifest.flows.insert((*flow).into(), entry);
     }

@@ -257,7 +257,7 @@ impl Project {
                     suspects: order.len(),
                     text: text.clone(),
                 }));
-                Search::new(order, text)
+                Search::new(order, self.batch.idle(), text)
             }
         };
         match search.next() {
@@ -306,9 +306,7 @@ impl Project {
 
     fn settle(&mut self, now_ms: u64, out: &mut Vec<Action>) {
         (self.failures, self.own_failures) = (0, 0);
-        if self.batch.uploaded
-            && let Some(search) = &mut self.batch.search
-        {
+        if let Some(search) = &mut self.batch.search {
             search.landed();
         }
         self.look_later(out);
