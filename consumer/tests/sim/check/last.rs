@@ -11,7 +11,8 @@ use crate::producer;
 use crate::truth::{AskedFor, Counts, Wanted};
 use crate::world::World;
 
-/// Changes that somebody gave up and somebody else did not: either way will do, so all ways are tried, up to this many.
+/// Changes that somebody gave up and somebody else did not, or that were superseded where several owners meet (whose flow it
+/// was in between depends on what came first): either way will do, so all ways are tried, up to this many.
 const DISPUTED: usize = 6;
 
 /// Judges everything.
@@ -37,7 +38,7 @@ fn project(w: &World, key: &str, fates: &Fates) -> Vec<String> {
     let format = there.content.as_ref().and_then(|content| content.format()).unwrap_or(asked_format(w));
     let fate = |one: &AskedFor| fates.get(&(one.order.run, one.change.seq));
     let disputed: Vec<usize> = (asked.iter().enumerate())
-        .filter(|(_, one)| fate(one).is_some_and(|fate| fate.disputed))
+        .filter(|(_, one)| fate(one).is_some_and(|fate| fate.disputed || fate.is_superseded_among_owners(w)))
         .map(|(at, _)| at)
         .take(DISPUTED)
         .collect();
@@ -49,7 +50,7 @@ fn project(w: &World, key: &str, fates: &Fates) -> Vec<String> {
             let turned = disputed.iter().position(|place| *place == at).is_some_and(|bit| ways >> bit & 1 == 1);
             let counts = match (turned, known) {
                 (false, known) => known,
-                (true, Counts::Yes | Counts::Superseded) => Counts::No,
+                (true, Counts::Yes) => Counts::No,
                 (true, _) => Counts::Yes,
             };
             wanted.take(one, counts, format);

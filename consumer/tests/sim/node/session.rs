@@ -8,6 +8,7 @@ use flowlift_common::topology::shard_of;
 use flowlift_consumer::attempts::AttemptLog;
 use flowlift_consumer::looks::Looks;
 use flowlift_consumer::parked::Pauses;
+use flowlift_consumer::project::Limits;
 use flowlift_consumer::rendezvous::{weight, winner};
 
 use super::floor::{self, Floor, Held};
@@ -65,7 +66,7 @@ pub(super) async fn run(w: &W, node: usize, link: Link, owner: Owner) -> End {
         generations: (0..w.weather.shards).map(|shard| (shard, 0)).collect(),
         ended: ended.clone(),
         looks: Looks::default(),
-        pauses: Pauses::default(),
+        pauses: Pauses::new(Limits::default().unpark),
         began: Instant::now(),
         unparking: false,
         leaving: false,
