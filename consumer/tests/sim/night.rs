@@ -10,6 +10,7 @@ use crate::clock::{Ms, OUTSIDE};
 use crate::dice::Dice;
 use crate::faults;
 use crate::node::life;
+use crate::people;
 use crate::producer;
 use crate::story::Story;
 use crate::weather::Weather;
@@ -96,6 +97,7 @@ fn begin(w: &W) {
             producer::run(world, run).await;
         });
     }
+    people::come(w);
     faults::spread(w);
 }
 
@@ -108,6 +110,14 @@ pub(crate) fn finish(w: &W) -> Result<Figures, Wrong> {
     while w.now() < end && !(is_over(w) && check::is_drained(w)) {
         w.clock.run(w.now() + 60_000);
         (0..w.nodes.len()).for_each(|node| life::start(w, node));
+    }
+    if w.weather.visits > 0 && check::is_drained(w) {
+        // what people upload when nothing is going on is found by the next message, as `flowlift verify --repair` sends it
+        (0..w.weather.projects).for_each(|project| producer::check(w, project));
+        w.clock.run(w.now() + 1_000);
+        while w.now() < end + DRAIN && !check::is_drained(w) {
+            w.clock.run(w.now() + 60_000);
+        }
     }
     let mut wrong = w.watch.wrong();
     if check::is_drained(w) {

@@ -11,6 +11,7 @@ use glob_match::glob_match;
 
 use crate::azkaban::calls::BAD_CRON;
 use crate::clock::Ms;
+use crate::people::Visit;
 
 /// A change and what its message says about it.
 #[derive(Debug, Clone)]
@@ -30,6 +31,12 @@ pub(crate) struct AskedFor {
 pub(crate) struct Truth {
     /// Every change that was stored.
     pub(crate) asked: BTreeMap<(String, RunId, u64), AskedFor>,
+    /// What people did by hand.
+    pub(crate) visits: Vec<Visit>,
+    /// Schedules that people set: project, flow, expression.
+    pub(crate) crons_by_hand: Vec<(String, String, String)>,
+    /// When people deleted a project last.
+    pub(crate) deleted: BTreeMap<String, Ms>,
     /// Messages, duplicates included.
     pub(crate) messages: u64,
 }

@@ -63,7 +63,6 @@ pub(crate) async fn install(w: W, upload: Upload, answer: Promise<Answer>) {
     };
     if !gone.is_empty() {
         tell!(w, "azkaban: removes the schedules of {}", gone.join(", "));
-        w.watch.schedules_dropped(&upload, &gone);
     }
     answer.keep(Ok(Uploaded {
         version,

@@ -1,11 +1,12 @@
 //! What must hold: some of it is watched at every step, the rest is judged when everything has come to its end.
 
+mod hand;
 pub(crate) mod last;
 pub(crate) mod ledger;
 pub(crate) mod quiet;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flowlift_azkaban::client::ProjectId;
 use flowlift_common::manifest::{self, Manifest};
@@ -15,6 +16,7 @@ use crate::broker::queue::ConnId;
 use crate::clock::Ms;
 use crate::node::floor::Place;
 use crate::node::hands::Prepared;
+use crate::people;
 use crate::story::at;
 use crate::world::{W, World, tell};
 
@@ -34,6 +36,7 @@ pub(crate) struct Watch {
     wrong: RefCell<Vec<String>>,
     sending: RefCell<BTreeMap<String, Sending>>,
     landings: Cell<u64>,
+    active: RefCell<BTreeSet<(ProjectId, u32)>>,
     /// The minute, whether Azkaban was down all the time, and the actions in it.
     minute: Cell<(Ms, bool, u64)>,
 }
@@ -130,12 +133,16 @@ impl Watch {
     }
 
     /// The server made an upload active.
-    pub(crate) fn landed(&self, _w: &W, _id: ProjectId, _version: u32, _upload: &Upload) {
+    pub(crate) fn landed(&self, w: &W, id: ProjectId, version: u32, upload: &Upload) {
         self.landings.set(self.landings.get() + 1);
+        self.active.borrow_mut().insert((id, version));
+        people::landed(w, &upload.who);
     }
 
-    /// An upload took schedules away.
-    pub(crate) fn schedules_dropped(&self, _upload: &Upload, _flows: &[String]) {}
+    /// Whether a version ever became active.
+    pub(crate) fn was_active(&self, id: ProjectId, version: u32) -> bool {
+        self.active.borrow().contains(&(id, version))
+    }
 }
 
 /// Whether every message is settled and nobody has anything in hand.
