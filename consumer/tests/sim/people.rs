@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use flowlift_azkaban::Tree;
+use flowlift_azkaban::{PROJECT_FILE, Tree};
 use flowlift_azkaban::name::fold;
 use flowlift_common::Order;
 use flowlift_common::manifest::{self, Manifest};
@@ -109,6 +109,10 @@ fn edit(w: &W, key: &str, number: usize, found: &Downloaded) -> (Visit, String, 
         tree.retain(|path, _| *path != format!("{flow}{end}") && !path.starts_with(&format!("{flow}~")));
         tree.extend(edit.clone().unwrap_or_default());
     }
+    if w.weather.flow2 && !tree.keys().any(|path| path.ends_with(".project")) {
+        let (path, content) = PROJECT_FILE;
+        tree.insert(path.to_owned(), content.into());
+    }
     if !visit.keeps_manifest {
         tree.remove(manifest::PATH);
     }
@@ -141,11 +145,11 @@ async fn schedule(w: &W, key: &str, number: usize) {
     let flow = w.pick(&listed).clone();
     let cron = format!("0 {} 5 ? * *", number % 60);
     tell!(w, "person {number}: schedules {flow} of {key}");
+    // noted in any case: the answer may get lost
+    let by_hand = (key.to_owned(), fold(&flow), cron.clone());
+    w.truth.borrow_mut().crons_by_hand.push(by_hand);
     let set = calls::schedule_cron(w, Caller::Person, key, &flow, &cron).await;
-    if set.is_ok() {
-        let by_hand = (key.to_owned(), fold(&flow), cron);
-        w.truth.borrow_mut().crons_by_hand.push(by_hand);
-    }
+    tell!(w, "person {number}: is answered {set:?}");
 }
 
 async fn delete(w: &W, key: &str) {

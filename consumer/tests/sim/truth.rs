@@ -49,7 +49,7 @@ pub(crate) struct FlowWanted {
     /// The change that decides.
     pub(crate) by: Option<Order>,
     owner: String,
-    /// The schedules it may have; of a deleted flow, those it may have had.
+    /// The schedules it may have; a deleted flow's goes with it.
     pub(crate) crons: BTreeSet<Option<String>>,
 }
 
@@ -110,7 +110,11 @@ impl Wanted {
         match &asked.change.act {
             Act::Upsert(upsert) => {
                 for (flow, files) in files_of(&upsert.body, format) {
-                    let before = self.flows.get(&flow).cloned().unwrap_or_default();
+                    let new = || FlowWanted {
+                        crons: [None].into(),
+                        ..FlowWanted::default()
+                    };
+                    let before = self.flows.get(&flow).cloned().unwrap_or_else(new);
                     let others = before.paths.is_some() && !before.owner.is_empty() && before.owner != asked.owner;
                     if counts == Counts::Superseded && others {
                         continue;
@@ -119,10 +123,9 @@ impl Wanted {
                     match &upsert.schedule {
                         Schedule::Set(cron) if counts != Counts::FlowOnly && cron != BAD_CRON => crons = [Some(cron.clone())].into(),
                         Schedule::Remove => crons = [None].into(),
-                        Schedule::Keep if before.paths.is_some() => {}
-                        // a refused one leaves what is there, which older changes of its batch may not have set; and a
-                        // deletion that travels in one upload with a new flow leaves the schedule
-                        Schedule::Keep | Schedule::Set(_) => {
+                        Schedule::Keep => {}
+                        // a refused one leaves what is there, which older changes of its batch may not have set
+                        Schedule::Set(_) => {
                             crons.insert(None);
                         }
                     }
@@ -160,11 +163,10 @@ impl Wanted {
     }
 
     fn delete(&mut self, key: &str, by: Order) {
-        let before = self.flows.remove(key).unwrap_or_default();
         let gone = FlowWanted {
-            paths: None,
             by: Some(by),
-            ..before
+            crons: [None].into(),
+            ..FlowWanted::default()
         };
         self.flows.insert(key.to_owned(), gone);
     }

@@ -52,7 +52,7 @@ fn project(w: &World, key: &str, fates: &Fates) -> Vec<String> {
             let turned = disputed.iter().position(|place| *place == at).is_some_and(|bit| ways >> bit & 1 == 1);
             let counts = match (turned, known) {
                 (false, known) => known,
-                (true, Counts::Yes) => Counts::No,
+                (true, Counts::Yes | Counts::Superseded) => Counts::No,
                 (true, _) => Counts::Yes,
             };
             wanted.take(one, counts, format);
