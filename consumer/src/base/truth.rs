@@ -70,10 +70,12 @@ struct So {
 /// [`BaseError::Refused`] where a version that landed is one the loader refuses; [`BaseError::Merge`].
 pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, BaseError> {
     let mut strays: BTreeSet<String> = stillborn.iter().flat_map(flows_of).collect();
+    let mut otherwise: Vec<BTreeSet<String>> = stillborn.iter().map(list_of).collect();
     let Some(first) = landed.first() else {
         return Ok(Told {
             base: Base {
                 strays,
+                otherwise,
                 ..Base::empty()
             },
             findings: Vec::new(),
@@ -112,6 +114,7 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
     let restored = lost.map(|(flow, _)| fold(flow)).collect();
     if so.repair {
         strays.extend(flows_of(newest));
+        otherwise.push(list_of(newest));
     }
     let source = landed.swap_remove(so.from);
     let manifest = so.manifest.map(|manifest| Manifest {
@@ -129,6 +132,7 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
         restored,
         dropped: BTreeMap::new(),
         strays,
+        otherwise,
         listed: BTreeSet::new(),
     };
     Ok(Told { base, findings })
@@ -248,6 +252,14 @@ impl So {
 /// The flows a version's files make, lower-case; none if the loader refuses them.
 pub(super) fn flows_of(version: &Version) -> impl Iterator<Item = String> + use<> {
     flows_in(&version.tree)
+}
+
+/// What Azkaban lists if this version is active.
+fn list_of(version: &Version) -> BTreeSet<String> {
+    match load(&version.tree) {
+        Load::Flows(loaded) => loaded.flows.into_keys().collect(),
+        _ => BTreeSet::new(),
+    }
 }
 
 fn flows_in(tree: &Tree) -> impl Iterator<Item = String> + use<> {

@@ -301,7 +301,7 @@ fn only_the_named_culprit_dies() {
     let answer = Event::Uploaded(Err(UploadTrouble::Refused(Refusal {
         text: "bad".into(),
         named,
-        suspects: vec![],
+        ..Refusal::default()
     })));
     assert_eq!(
         project.handle(answer, 20),

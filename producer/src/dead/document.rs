@@ -56,7 +56,9 @@ pub fn text(project: &ProjectName, act: &Act) -> String {
             flow: flow.as_str(),
             delete: true,
         }),
-        Act::DeleteMatching(_) | Act::PutFile { .. } | Act::DeleteFile { .. } => message(project, act),
+        Act::DeleteMatching(_) | Act::PutFile { .. } | Act::DeleteFile { .. } | Act::Check => {
+            message(project, act)
+        }
     };
     // changes have text keys only, so they are always JSON
     text.unwrap_or_default() + "\n"

@@ -143,7 +143,7 @@ pub fn what(change: &Change) -> String {
     use flowlift_common::Act;
     let label = change.label();
     match &change.act {
-        Act::Upsert(_) | Act::PutFile { .. } => label,
+        Act::Upsert(_) | Act::PutFile { .. } | Act::Check => label,
         Act::Delete { .. } | Act::DeleteMatching(_) | Act::DeleteFile { .. } => {
             format!("deletion of {label}")
         }
