@@ -15,6 +15,7 @@ mod node;
 mod people;
 mod producer;
 mod seeds;
+mod stories;
 mod story;
 mod truth;
 mod weather;

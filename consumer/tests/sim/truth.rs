@@ -49,7 +49,7 @@ pub(crate) struct FlowWanted {
     /// The change that decides.
     pub(crate) by: Option<Order>,
     owner: String,
-    /// The schedules it may have; a deleted flow's goes with it.
+    /// The schedules it may have; of a deleted flow, those it may have had.
     pub(crate) crons: BTreeSet<Option<String>>,
 }
 
@@ -123,9 +123,10 @@ impl Wanted {
                     match &upsert.schedule {
                         Schedule::Set(cron) if counts != Counts::FlowOnly && cron != BAD_CRON => crons = [Some(cron.clone())].into(),
                         Schedule::Remove => crons = [None].into(),
-                        Schedule::Keep => {}
-                        // a refused one leaves what is there, which older changes of its batch may not have set
-                        Schedule::Set(_) => {
+                        Schedule::Keep if before.paths.is_some() => {}
+                        // a refused one leaves what is there, which older changes of its batch may not have set; a deletion
+                        // that comes after a newer put has nothing to delete any more, nor a schedule to take along
+                        Schedule::Keep | Schedule::Set(_) => {
                             crons.insert(None);
                         }
                     }
@@ -163,10 +164,11 @@ impl Wanted {
     }
 
     fn delete(&mut self, key: &str, by: Order) {
+        let before = self.flows.remove(key).unwrap_or_default();
         let gone = FlowWanted {
+            paths: None,
             by: Some(by),
-            crons: [None].into(),
-            ..FlowWanted::default()
+            ..before
         };
         self.flows.insert(key.to_owned(), gone);
     }

@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) truth: RefCell<Truth>,
     /// What is checked on the way.
     pub(crate) watch: Watch,
+    /// The step before which the next consumer that comes to it dies.
+    pub(crate) ambush: RefCell<Option<&'static str>>,
     /// What is on of what keeps the promise.
     pub(crate) safeguards: Safeguards,
     /// Whether trouble is over: nothing fails any more.
@@ -50,6 +52,7 @@ impl World {
             nodes: (0..weather.nodes).map(|index| Rc::new(Node::new(index))).collect(),
             truth: RefCell::default(),
             watch: Watch::default(),
+            ambush: RefCell::default(),
             safeguards,
             calm: Cell::new(false),
             dice: RefCell::new(dice),

@@ -275,6 +275,12 @@ fn act(w: &W, place: &Place, action: Action) {
         tell!(w, "night-{}: is about to die at {}", place.node + 1, word(&action));
         life::doom(w, place.node);
     }
+    let ambush = *w.ambush.borrow();
+    if ambush.is_some_and(|step| step == word(&action)) {
+        w.ambush.borrow_mut().take();
+        tell!(w, "night-{}: dies at {}", place.node + 1, word(&action));
+        life::die(w, place.node);
+    }
     let here = place.clone();
     match action {
         Action::WantPermit => {

@@ -65,6 +65,16 @@ pub(crate) fn kill(w: &W, index: usize, power_lost: bool) {
     }
 }
 
+/// Kills it before anything else happens, and has it started again soon.
+pub(crate) fn die(w: &W, index: usize) {
+    let world = Rc::clone(w);
+    w.clock.spawn(OUTSIDE, async move {
+        kill(&world, index, false);
+        world.clock.sleep(1_000).await;
+        start(&world, index);
+    });
+}
+
 /// Kills it in the middle of what it is about to do, and has it started again a while later.
 pub(crate) fn doom(w: &W, index: usize) {
     let process = w.nodes[index].process.get();
