@@ -10,7 +10,7 @@ use crate::broker::Broker;
 use crate::options::Options;
 use crate::play::{self, Verdict};
 use crate::rounds::{self, Needs, Round};
-use crate::table::table;
+use crate::table::{head, table};
 
 /// A round to be played, and the seed of its chance.
 type Due = (Round, u64);
@@ -35,20 +35,24 @@ pub(crate) async fn play_all(options: &Options) -> bool {
         running.spawn_local(walk(lane, options.clone(), Arc::clone(&due)));
     }
     let mut verdicts = Vec::new();
+    let mut versions = Vec::new();
     while let Some(walked) = running.join_next().await {
-        verdicts.extend(walked.expect("a lane ends"));
+        let (of_lane, version) = walked.expect("a lane ends");
+        verdicts.extend(of_lane);
+        versions = vec![version];
     }
     let good = verdicts.iter().all(|(_, verdict)| verdict.is_good());
     let text = table(&rounds, &verdicts);
     println!("\n{text}");
     println!("{} rounds in {} s", verdicts.len(), begun.elapsed().as_secs());
     if let Some(file) = &options.table {
-        std::fs::write(file, format!("{text}\n")).expect("the table can be written");
+        let head = head(&options.words(), &versions.concat(), begun.elapsed().as_secs());
+        std::fs::write(file, format!("{head}\n{text}")).expect("the table can be written");
     }
     good
 }
 
-async fn walk(lane: usize, options: Options, due: Arc<Mutex<VecDeque<Due>>>) -> Vec<(&'static str, Verdict)> {
+async fn walk(lane: usize, options: Options, due: Arc<Mutex<VecDeque<Due>>>) -> (Vec<(&'static str, Verdict)>, String) {
     let mut verdicts = Vec::new();
     let broker = Arc::new(Broker::start(&options.folder.join(format!("broker-{lane}.log"))).await);
     loop {
@@ -82,10 +86,11 @@ async fn walk(lane: usize, options: Options, due: Arc<Mutex<VecDeque<Due>>>) -> 
         }
         verdicts.push((round.name, verdict));
     }
+    let version = broker.ctl(&["-q", "version"]).await.trim().to_owned();
     if let Ok(broker) = Arc::try_unwrap(broker) {
         broker.end().await;
     }
-    verdicts
+    (verdicts, version)
 }
 
 fn panic_text(error: tokio::task::JoinError) -> String {

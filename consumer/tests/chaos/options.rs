@@ -72,6 +72,25 @@ impl Options {
         command
     }
 
+    /// The command that asks for the same.
+    pub(crate) fn words(&self) -> String {
+        let mut words = Vec::new();
+        if self.azkaban.is_some() {
+            words.push("AZKABAN_URL=...".to_owned());
+        }
+        if self.rounds > 1 {
+            words.push(format!("ROUNDS={}", self.rounds));
+        }
+        if !self.only.is_empty() {
+            words.push(format!("ONLY={}", self.only.join(",")));
+        }
+        if self.seed != 1 {
+            words.push(format!("SEED={}", self.seed));
+        }
+        words.push("make chaos".to_owned());
+        words.join(" ")
+    }
+
     pub(crate) fn wants(&self, round: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| round.contains(only.as_str()))
     }

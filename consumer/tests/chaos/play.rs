@@ -1,6 +1,7 @@
 //! Plays one round: consumers, ground, load under the fault, healing, and what must then be so.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -112,6 +113,7 @@ async fn judge(scene: &mut Scene<'_>, round: Round, load: &Load, known: usize) -
     verdict.faults.extend(records::outcomes(&link, &load.runs[known..]).await);
     empty_queues(scene, &mut verdict.faults).await;
 
+    write_history(&load.runs, &ranks, scene);
     let mut state = expected::fold(&load.runs, |run| ranks[run]);
     take_away(&mut state, scene);
     let as_it_must_be = async || {
@@ -131,6 +133,17 @@ async fn judge(scene: &mut Scene<'_>, round: Round, load: &Load, known: usize) -
     verdict
 }
 
+/// What was published in which order, one change a line, beside the logs.
+fn write_history(runs: &[Run], ranks: &BTreeMap<String, u64>, scene: &Scene<'_>) {
+    let mut text = String::new();
+    for run in runs {
+        for line in &run.lines {
+            let _ = writeln!(text, "{} {} {}", ranks[&run.id], run.id, line.json().trim_end());
+        }
+    }
+    std::fs::write(scene.folder.join("published.txt"), text).expect("a file");
+}
+
 /// What people removed from our latest is gone for good.
 fn take_away(state: &mut State, scene: &Scene<'_>) {
     let gone = Flow {
@@ -142,14 +155,10 @@ fn take_away(state: &mut State, scene: &Scene<'_>) {
 
 async fn empty_queues(scene: &Scene<'_>, faults: &mut Vec<String>) {
     let not_empty = async || {
-        let listed = scene
-            .broker
-            .ctl(&["-q", "list_queues", "-p", &scene.vhost, "--no-table-headers", "name", "messages"])
-            .await;
-        let depths: BTreeMap<&str, &str> = listed.lines().filter_map(|line| line.split_once('\t')).collect();
+        let depths = scene.depths().await;
         let queues = (0..SHARDS).flat_map(|shard| [shard_queue(shard), parked_queue(shard)]);
-        let full = queues.filter(|queue| depths.get(queue.as_str()) != Some(&"0"));
-        full.map(|queue| format!("{queue}: {:?}", depths.get(queue.as_str())))
+        let full = queues.filter(|queue| depths.get(queue).map(String::as_str) != Some("0"));
+        full.map(|queue| format!("{queue}: {:?}", depths.get(&queue)))
             .collect::<Vec<_>>()
     };
     let is_empty = or_go_on(Duration::from_secs(120), async || not_empty().await.is_empty()).await;

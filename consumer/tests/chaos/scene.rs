@@ -1,5 +1,6 @@
 //! Where a round plays: a vhost of its own, an Azkaban, wires that can be cut, and consumers that come and go.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -108,6 +109,17 @@ impl<'b> Scene<'b> {
             self.azkaban.client.status().await.ok()
         })
         .await
+    }
+
+    /// Messages in each queue of the vhost, handed out ones too.
+    pub(crate) async fn depths(&self) -> BTreeMap<String, String> {
+        let list = ["-q", "list_queues", "-p", &self.vhost, "--no-table-headers", "name", "messages"];
+        let listed = self.broker.ctl(&list).await;
+        let line = |line: &str| {
+            let (name, messages) = line.split_once('\t')?;
+            Some((name.to_owned(), messages.trim().to_owned()))
+        };
+        listed.lines().filter_map(line).collect()
     }
 
     /// Everything is as it should be again, and two consumers at least live.

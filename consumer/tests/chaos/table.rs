@@ -1,10 +1,22 @@
-//! The table of docs/RELIABILITY.md. Pure.
+//! The table of docs/RELIABILITY.md.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::play::Verdict;
 use crate::rounds::Round;
+
+/// When, how and on what it was played.
+pub(crate) fn head(command: &str, rabbit: &str, seconds: u64) -> String {
+    let today = jiff::Timestamp::now().strftime("%F");
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let flowlift = env!("CARGO_PKG_VERSION");
+    format!(
+        "\n`{command}` on {today}: {} min {} s on {cores} cores, Flowlift {flowlift}, RabbitMQ {rabbit}.\n",
+        seconds / 60,
+        seconds % 60
+    )
+}
 
 /// The rows of all rounds, in the order given; rounds played several times are one row.
 pub(crate) fn table(rounds: &[Round], verdicts: &[(&'static str, Verdict)]) -> String {

@@ -57,7 +57,7 @@ async fn leave(scene: &mut Scene<'_>, times: u64, signals: usize) -> u64 {
         for _ in 0..signals {
             leaving.program.signal("TERM");
         }
-        scene.launch().await;
+        scene.join().await;
         let status = leaving.program.ended().await;
         let allowed: &[i32] = if signals == 1 { &[0] } else { &[0, 75] };
         if !status.code().is_some_and(|code| allowed.contains(&code)) {

@@ -92,32 +92,17 @@ pub(super) async fn memory_alarm(scene: &mut Scene<'_>) -> u64 {
     2
 }
 
-/// What lies in a queue goes with it, so only empty ones are deleted: RabbitMQ itself looks whether one is.
+/// What lies in a queue goes with it, so only empty ones are deleted, all their messages settled.
 pub(super) async fn delete_shards(scene: &mut Scene<'_>) -> u64 {
     let mut deleted = 0;
-    for round in 0..2 {
-        for shard in 0..SHARDS {
+    for turn in 0..4 {
+        for shard in (0..SHARDS).filter(|shard| shard % 4 == turn) {
             let queue = shard_queue(shard);
-            let link = scene.broker.link(&scene.vhost).await;
-            let channel = link.channel().await.expect("a channel");
-            let options = lapin::options::QueueDeleteOptions {
-                if_empty: false,
-                ..Default::default()
-            };
-            let depth = flowlift_common::amqp::depth(&link, &queue).await;
-            // unacknowledged messages count for if-empty only by the total, which only the broker's own list shows
-            let total = scene
-                .broker
-                .ctl(&["-q", "list_queues", "-p", &scene.vhost, "--no-table-headers", "name", "messages"])
-                .await;
-            let is_empty = total
-                .lines()
-                .any(|line| line.split_whitespace().eq([queue.as_str(), "0"]));
-            if depth.is_ok() && is_empty && shard % 2 == round {
-                channel.queue_delete(queue.as_str().into(), options).await.expect("deleted");
+            let depths = scene.depths().await;
+            if depths.get(&queue).map(String::as_str) == Some("0") {
+                scene.broker.ctl(&["delete_queue", "-p", &scene.vhost, &queue, "--if-empty"]).await;
                 deleted += 1;
             }
-            link.close().await;
         }
         for_seconds(3).await;
     }
