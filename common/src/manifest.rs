@@ -82,6 +82,9 @@ pub struct FlowEntry {
     /// The schedule set last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
+    /// The change that set or removed the schedule last, a deletion of the flow included: later ones kept it as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron_at: Option<Order>,
 }
 
 /// A managed shared file.
@@ -223,6 +226,7 @@ mod tests {
             order: order(3),
             owner: "me".into(),
             cron: None,
+            cron_at: None,
         };
         manifest.flows.insert("f".into(), entry);
         assert_eq!(Manifest::read(&manifest.write()).unwrap(), manifest);

@@ -20,6 +20,25 @@ impl RunId {
         Self(Uuid::now_v7())
     }
 
+    /// A new id that sorts above others, also where those were made by a clock that is ahead.
+    #[must_use]
+    pub fn fresh_after(others: impl IntoIterator<Item = Self>) -> Self {
+        let fresh = Self::fresh();
+        match others
+            .into_iter()
+            .max()
+            .map(|highest| (highest, highest.made_at_ms()))
+        {
+            Some((highest, Some(ms))) if highest > fresh => {
+                let next = ms + 1;
+                let nanos = u32::try_from(next % 1000 * 1_000_000).unwrap_or_default();
+                let time = uuid::Timestamp::from_unix(uuid::NoContext, next / 1000, nanos);
+                Self(Uuid::new_v7(time))
+            }
+            _ => fresh,
+        }
+    }
+
     /// The producer's clock when the id was made, in ms since 1970; `None` for an id that is not a UUIDv7.
     #[must_use]
     pub fn made_at_ms(self) -> Option<u64> {
@@ -69,6 +88,16 @@ mod tests {
         assert!(order(2, a, 1) > order(1, b, 9));
         assert!(order(1, b, 1) > order(1, a, 9));
         assert!(order(1, a, 2) > order(1, a, 1));
+    }
+
+    #[test]
+    fn an_id_can_be_made_above_one_of_a_clock_that_is_ahead() {
+        let ahead = uuid::Timestamp::from_unix(uuid::NoContext, 4_000_000_000, 999_000_000);
+        let ahead = RunId(Uuid::new_v7(ahead));
+        let above = RunId::fresh_after([RunId::fresh(), ahead]);
+        assert!(above > ahead && above.made_at_ms() == ahead.made_at_ms().map(|ms| ms + 1));
+        let old = RunId(Uuid::from_u128(1));
+        assert!(RunId::fresh_after([old]) > old);
     }
 
     #[test]

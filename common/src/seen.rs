@@ -4,6 +4,7 @@
 //! it. Until the project's next upload writes the manifest anew, this is remembered in the stream of attempts.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,9 @@ pub struct SeenFlow {
     /// The flow's schedule after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
+    /// The change that set or removed the schedule last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron_at: Option<Order>,
 }
 
 impl Seen {
@@ -45,10 +49,16 @@ impl Seen {
     /// Takes in what another one remembers; the newest counts.
     pub fn merge(&mut self, other: Self) {
         for (key, seen) in other.flows {
-            match self.flows.get(&key) {
-                Some(known) if known.order >= seen.order => {}
-                _ => {
-                    self.flows.insert(key, seen);
+            match self.flows.entry(key) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(seen);
+                }
+                Entry::Occupied(mut known) => {
+                    let known = known.get_mut();
+                    known.order = known.order.max(seen.order);
+                    if known.cron_at < seen.cron_at {
+                        (known.cron, known.cron_at) = (seen.cron, seen.cron_at);
+                    }
                 }
             }
         }
@@ -67,11 +77,12 @@ impl Seen {
     pub fn tell(&self, manifest: &mut Manifest) {
         for (key, seen) in &self.flows {
             match manifest.flows.get_mut(key) {
-                Some(entry) if entry.order < seen.order => {
-                    entry.order = seen.order;
-                    entry.cron.clone_from(&seen.cron);
+                Some(entry) => {
+                    entry.order = entry.order.max(seen.order);
+                    if entry.cron_at < seen.cron_at {
+                        (entry.cron, entry.cron_at) = (seen.cron.clone(), seen.cron_at);
+                    }
                 }
-                Some(_) => {}
                 None => raise(&mut manifest.gone_flows, key, seen.order),
             }
         }
@@ -118,6 +129,7 @@ mod tests {
         let flow = SeenFlow {
             order: order(seq),
             cron: Some(cron.into()),
+            cron_at: Some(order(seq)),
         };
         Seen {
             flows: BTreeMap::from([(key.to_owned(), flow)]),
@@ -141,6 +153,7 @@ mod tests {
             order: order(3),
             owner: String::new(),
             cron: None,
+            cron_at: None,
         };
         manifest.flows.insert("f".into(), entry);
         let mut news = seen("f", 5, "0 0 3 ? * *");

@@ -14,6 +14,8 @@ pub const PREFETCH: u16 = 64;
 pub const RECORD: &str = "flowlift.topology";
 /// The queue of what could not be applied.
 pub const DEAD: &str = "flowlift.dead";
+/// The exclusive queue that whoever looks through the dead letters holds: two at a time would hide letters from each other.
+pub const DEAD_READER: &str = "flowlift.dead.reader";
 /// The stream of runs: opening, opened, renewed, closed.
 pub const RUNS: &str = "flowlift.runs";
 /// The stream of uploads: begun, ended. Small, because a consumer that takes over a shard reads it.

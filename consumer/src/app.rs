@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::http::{self, Health, ListenError};
 use crate::metrics::Metrics;
 use crate::names::{self, Name, NameError};
+use crate::project::Limits;
 use crate::session::{self, Left, Setup};
 
 /// Delays between tries to reach RabbitMQ.
@@ -139,6 +140,7 @@ async fn one_session(
         stop: shutdown.stop.clone(),
         now: shutdown.now.clone(),
         grace: config.grace,
+        limits: Limits::default(),
     };
     let left = session::run(&link, &setup, |ready| {
         if ready {

@@ -13,28 +13,41 @@ use lapin::options::{BasicAckOptions, BasicGetOptions};
 
 /// How often parked queues are looked at.
 pub const EVERY: Duration = Duration::from_secs(30);
-/// The pause before parked messages come back: at first, at most.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(900));
 
 /// When which shard's parked messages come back. Pure.
-#[derive(Debug, Default)]
-pub struct Pauses(BTreeMap<u16, (Instant, Duration)>);
+#[derive(Debug)]
+pub struct Pauses {
+    first: Duration,
+    longest: Duration,
+    shards: BTreeMap<u16, (Instant, Duration)>,
+}
 
 impl Pauses {
+    /// With the first pause and the longest.
+    #[must_use]
+    pub fn new((first, longest): (Duration, Duration)) -> Self {
+        Self {
+            first,
+            longest,
+            shards: BTreeMap::new(),
+        }
+    }
+
     /// Whether a shard's messages, which lie there now, come back now.
     pub fn is_over(&mut self, shard: u16, now: Instant) -> bool {
-        let (until, pause) = self.0.entry(shard).or_insert((now + PAUSE.0, PAUSE.0));
+        let begin = (now + self.first, self.first);
+        let (until, pause) = self.shards.entry(shard).or_insert(begin);
         if now < *until {
             return false;
         }
-        *pause = (*pause * 2).min(PAUSE.1);
+        *pause = (*pause * 2).min(self.longest);
         *until = now + *pause;
         true
     }
 
     /// Nothing lies there.
     pub fn is_empty_now(&mut self, shard: u16) {
-        self.0.remove(&shard);
+        self.shards.remove(&shard);
     }
 }
 
@@ -47,11 +60,11 @@ pub struct Parked {
 
 impl Parked {
     /// Opens the channel.
-    pub async fn open(link: &Link) -> Result<Self, AmqpError> {
+    pub async fn open(link: &Link, pauses: (Duration, Duration)) -> Result<Self, AmqpError> {
         Ok(Self {
             channel: link.channel().await?,
             sender: Sender::open(link).await?,
-            pauses: Pauses::default(),
+            pauses: Pauses::new(pauses),
         })
     }
 
@@ -130,7 +143,8 @@ mod tests {
 
     #[test]
     fn what_does_not_stay_away_comes_back_ever_more_seldom() {
-        let (mut pauses, begin) = (Pauses::default(), Instant::now());
+        let pause = (Duration::from_secs(60), Duration::from_secs(900));
+        let (mut pauses, begin) = (Pauses::new(pause), Instant::now());
         let at = |seconds| begin + Duration::from_secs(seconds);
         assert!(!pauses.is_over(1, begin));
         let back: Vec<u64> = (0..3_600)

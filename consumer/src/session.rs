@@ -53,6 +53,8 @@ pub struct Setup {
     pub now: CancellationToken,
     /// How long finishing may take.
     pub grace: Duration,
+    /// Times of the projects' roads.
+    pub limits: Limits,
 }
 
 /// How a session ended in order.
@@ -122,7 +124,7 @@ impl<'s> Session<'s> {
             permits: permits.clone(),
             metrics: Arc::clone(&setup.metrics),
             lease: lease.clone(),
-            limits: Limits::default(),
+            limits: setup.limits,
             shards: setup.shards,
             prefetch: PREFETCH,
         };
@@ -142,7 +144,7 @@ impl<'s> Session<'s> {
             members,
             permits,
             lease,
-            parked: Some(Parked::open(link).await?),
+            parked: Some(Parked::open(link, setup.limits.unpark).await?),
             unparking: JoinSet::new(),
         })
     }
@@ -150,7 +152,7 @@ impl<'s> Session<'s> {
     async fn work(&mut self) -> Result<Left, AmqpError> {
         let mut tick = tokio::time::interval(TICK);
         let mut said = Instant::now();
-        let mut parked = tokio::time::interval(parked::EVERY);
+        let mut parked = tokio::time::interval(parked::EVERY.min(self.setup.limits.unpark.0));
         loop {
             tokio::select! {
                 () = self.setup.stop.cancelled() => return self.leave().await,

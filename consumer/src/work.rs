@@ -75,6 +75,8 @@ pub struct Work {
     pub server: Option<String>,
     /// Attempts that a former holder left open: the processes they were sent to.
     pub left: BTreeMap<String, Option<String>>,
+    /// Azkaban could not unpack a zip of this batch: nothing is copied raw any more.
+    pub from_scratch: bool,
     /// The upload that was answered.
     pub upload: Option<ledger::UploadFacts>,
     /// The project in which it was.

@@ -241,6 +241,7 @@ impl Check {
             }
             Act::Delete { .. } | Act::DeleteMatching(_) => self.checked.deletions += 1,
             Act::PutFile { .. } | Act::DeleteFile { .. } => self.checked.files += 1,
+            Act::Check => {}
         }
         match self.checked.projects.get_mut(&item.project) {
             Some(count) => *count += 1,

@@ -1,5 +1,7 @@
 //! The command line, as clap reads it.
 
+pub mod dead;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -80,6 +82,9 @@ pub enum Command {
     List(ListArgs),
     /// Write a project's current zip to a file
     Export(ExportArgs),
+    /// What could not be applied, and why: look, correct, queue again, delete
+    #[command(subcommand)]
+    Dead(dead::Dead),
     /// The settings in force and where each came from, secrets masked
     Config(ConfigArgs),
     /// What stands in RabbitMQ

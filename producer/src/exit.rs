@@ -50,7 +50,7 @@ pub enum Failure {
     /// Mistakes in the input.
     #[error("{0}")]
     BadInput(Findings),
-    /// Mistakes in an endless input; everything else is queued.
+    /// Mistakes that were told already, and what becomes of the rest.
     #[error("{0}")]
     Left(String),
     /// Nothing there.

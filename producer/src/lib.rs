@@ -1,13 +1,15 @@
 //! flowlift: checks flows, queues them, and says what became of them.
 //!
 //! The road of a publishing: [`source`] gives changes one by one, [`check`] looks at all of them, [`publish`] sends them,
-//! [`wait`] reads what became of them. Pure: [`template`], [`units`], [`check`], [`words`], [`table`]. [`command`] puts the
+//! [`wait`] reads what became of them; [`dead`] is for what could not be
+//! applied. Pure: [`template`], [`units`], [`check`], [`words`], [`table`]. [`command`] puts the
 //! parts together; only `main` decides the exit code.
 
 pub mod check;
 pub mod cli;
 pub mod command;
 pub mod confirm;
+pub mod dead;
 pub mod exit;
 pub mod prepare;
 pub mod publish;

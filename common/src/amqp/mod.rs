@@ -5,7 +5,9 @@
 
 mod declare;
 mod depth;
+mod letters;
 mod link;
+mod lock;
 mod probe;
 mod publisher;
 mod record;
@@ -15,7 +17,9 @@ mod stream;
 
 pub use declare::{declare, table};
 pub use depth::{Depth, depth};
+pub use letters::{Death, Facts, Found, Letters};
 pub use link::{AmqpError, Link, broker_label};
+pub use lock::{lock, unlock};
 pub use publisher::{Notice, Outgoing, Publisher};
 pub use record::{Needs, agree, permits, set_permits};
 pub use run::OpenRun;

@@ -184,7 +184,11 @@ mod tests {
         };
         let flow = (
             flow.to_owned(),
-            flowlift_common::seen::SeenFlow { order, cron: None },
+            flowlift_common::seen::SeenFlow {
+                order,
+                cron: None,
+                cron_at: None,
+            },
         );
         AttemptEvent::Seen {
             project: project(name),

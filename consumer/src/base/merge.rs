@@ -3,7 +3,8 @@
 //! People upload by hand, too, and mostly from a zip that is no longer the newest. The rule, file by file: what only one side
 //! changed since the common ancestor counts. Where both did, a flow that Flowlift manages keeps what was applied last (it was
 //! acknowledged to somebody), anything else is as the person has it. What they took away from our latest stays away; what is
-//! missing only because their zip is old, or because it has no manifest of ours any more, comes back.
+//! missing only because their zip is old comes back. A zip without our manifest does not say how old it is: of what Flowlift
+//! manages, nothing in it counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,8 @@ use flowlift_common::manifest::Manifest;
 pub(super) enum Ancestor<'t> {
     /// Exactly these files: their zip's manifest (or ours) says so.
     Exact(&'t Tree),
-    /// Their zip has no manifest: these are the oldest that are kept, so nothing they lack was taken away on purpose.
+    /// Their zip has no manifest, so nothing says how old it is: these are the oldest files that are kept. What Flowlift
+    /// manages stays as it was applied last.
     Oldest(&'t Tree),
     /// Their zip has an old manifest whose files are no longer kept: it says what was applied when.
     Manifest(&'t Manifest),
@@ -39,9 +41,7 @@ pub struct MergeError {
 pub(super) struct Merged {
     pub(super) tree: Tree,
     pub(super) loaded: Loaded,
-    /// Managed flows (lower-case ids) that are as ours although the person's zip has them otherwise.
-    pub(super) kept: BTreeSet<String>,
-    /// Of these, the ones that the person had changed, too.
+    /// Managed flows (lower-case ids) that both changed.
     pub(super) conflicts: BTreeSet<String>,
 }
 
@@ -61,7 +61,7 @@ pub(super) fn merge(
         their_flows: Flows::of(theirs)?,
     };
     let mut tree = Tree::new();
-    let (mut kept, mut conflicts) = (BTreeSet::new(), BTreeSet::new());
+    let mut conflicts = BTreeSet::new();
     let paths: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
     for path in paths {
         let side = sides.choose(path);
@@ -69,12 +69,8 @@ pub(super) fn merge(
             Side::Theirs => theirs.get(path),
             Side::Same | Side::Ours | Side::OursThoughBothChanged => ours.get(path),
         };
-        if matches!(side, Side::Ours | Side::OursThoughBothChanged) {
-            let flows = sides.managed_flows(path);
-            if side == Side::OursThoughBothChanged {
-                conflicts.extend(flows.clone());
-            }
-            kept.extend(flows);
+        if side == Side::OursThoughBothChanged {
+            conflicts.extend(sides.managed_flows(path));
         }
         if let Some(content) = chosen {
             tree.insert(path.clone(), content.clone());
@@ -87,7 +83,6 @@ pub(super) fn merge(
     Ok(Merged {
         tree,
         loaded,
-        kept,
         conflicts,
     })
 }
@@ -146,10 +141,11 @@ impl Sides<'_> {
         }
         match self.ancestor {
             Ancestor::Exact(tree) => self.three_ways(tree.get(path), ours, theirs, path),
-            Ancestor::Oldest(tree) => match theirs {
-                None if self.is_managed(path) => Side::Ours,
-                _ => self.three_ways(tree.get(path), ours, theirs, path),
-            },
+            Ancestor::Oldest(tree) if !self.is_managed(path) => {
+                self.three_ways(tree.get(path), ours, theirs, path)
+            }
+            Ancestor::Oldest(tree) if theirs.is_none() || theirs == tree.get(path) => Side::Ours,
+            Ancestor::Oldest(_) => Side::OursThoughBothChanged,
             Ancestor::Manifest(then) if self.changed_since(then, path) => Side::Ours,
             Ancestor::Manifest(_) => Side::Theirs,
         }

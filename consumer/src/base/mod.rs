@@ -52,6 +52,8 @@ pub struct Base {
     pub dropped: BTreeMap<String, String>,
     /// Flows (lower-case ids) of versions that do not count: Azkaban may list them, and they may vanish.
     pub strays: BTreeSet<String>,
+    /// What else Azkaban may list: the flows of each version that may be active instead of the one that counts.
+    pub otherwise: Vec<BTreeSet<String>>,
     /// The flows Azkaban lists at the moment.
     pub listed: BTreeSet<String>,
 }
@@ -94,6 +96,7 @@ impl Base {
             restored: BTreeSet::new(),
             dropped: BTreeMap::new(),
             strays: BTreeSet::new(),
+            otherwise: Vec::new(),
             listed: BTreeSet::new(),
         }
     }
@@ -124,6 +127,7 @@ impl Base {
             restored: BTreeSet::new(),
             dropped: BTreeMap::new(),
             strays: BTreeSet::new(),
+            otherwise: Vec::new(),
             listed: BTreeSet::new(),
         })
     }
@@ -136,29 +140,30 @@ impl Base {
         Self::of(Version::read(project, 1, String::new(), zip)?)
     }
 
-    /// Takes note of what Azkaban lists. `Err`: it lists something else than the base makes, and no version that does not
-    /// count explains it: somebody has just uploaded, or Azkaban reads the project otherwise than our loader.
+    /// Takes note of what Azkaban lists. `Err`: neither what counts nor what any other version would make: somebody has just
+    /// uploaded, or Azkaban reads the project otherwise than our loader.
     ///
     /// # Errors
     /// The difference, as a clause.
     pub fn compare(&mut self, listed: BTreeSet<String>) -> Result<(), String> {
         let made: BTreeSet<String> = self.loaded.listed().into_iter().map(str::to_owned).collect();
-        let differs = |flow: &&String| !self.strays.contains(&fold(flow));
-        let more: Vec<&String> = listed.difference(&made).filter(differs).collect();
-        let fewer: Vec<&String> = made.difference(&listed).collect();
-        let explained = self.repair || listed.iter().any(|flow| self.strays.contains(&fold(flow)));
-        if let Some(flow) = more.first() {
-            return Err(format!(
-                "Azkaban lists flow {flow}, which is in no version that landed"
-            ));
+        if listed != made {
+            if !self.otherwise.contains(&listed) {
+                let more = listed.difference(&made).next();
+                let fewer = made.difference(&listed).next();
+                return Err(match (more, fewer) {
+                    (Some(flow), _) => {
+                        format!("Azkaban lists flow {flow}, which is in no version that landed")
+                    }
+                    (_, flow) => {
+                        let flow = flow.map_or("", String::as_str);
+                        format!("Azkaban does not list flow {flow}, which is in the version that landed last")
+                    }
+                });
+            }
+            // a failed install of Flow 2.0 can leave its flows active (azkaban-api.md, fact 5)
+            self.repair = true;
         }
-        if let Some(flow) = fewer.first().filter(|_| !explained) {
-            return Err(format!(
-                "Azkaban does not list flow {flow}, which is in the version that landed last"
-            ));
-        }
-        // a failed install of Flow 2.0 can leave its flows active (azkaban-api.md, fact 5)
-        self.repair |= made != listed;
         self.listed = listed;
         Ok(())
     }

@@ -55,6 +55,7 @@ fn ours(
             order: order(*seq),
             owner: String::new(),
             cron: None,
+            cron_at: None,
         };
         manifest.flows.insert((*flow).into(), entry);
     }
@@ -264,6 +265,10 @@ fn a_listed_flow_that_nothing_explains_is_an_error_and_a_half_failed_install_is_
     base.compare(listed(&["b"])).unwrap();
     assert!(base.repair);
     is(&base, &[("a", "x")]);
+    let emptied = ours(2, 2, 1, &[], &[("a", 3)]);
+    let mut base = truth(vec![first()], &[emptied]).unwrap().base;
+    base.compare(listed(&[])).unwrap();
+    assert!(base.repair);
 }
 
 mod asking {

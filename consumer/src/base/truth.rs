@@ -58,7 +58,6 @@ struct So {
     /// Index of the version whose zip the tree mostly is.
     from: usize,
     generation: u64,
-    restored: BTreeSet<String>,
     repair: bool,
     /// What counted after each version.
     trail: Vec<(u32, Tree)>,
@@ -71,10 +70,12 @@ struct So {
 /// [`BaseError::Refused`] where a version that landed is one the loader refuses; [`BaseError::Merge`].
 pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, BaseError> {
     let mut strays: BTreeSet<String> = stillborn.iter().flat_map(flows_of).collect();
+    let mut otherwise: Vec<BTreeSet<String>> = stillborn.iter().map(list_of).collect();
     let Some(first) = landed.first() else {
         return Ok(Told {
             base: Base {
                 strays,
+                otherwise,
                 ..Base::empty()
             },
             findings: Vec::new(),
@@ -97,15 +98,25 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
         findings.extend(finding);
         so.trail.push((landed[at].number, so.tree.clone()));
     }
-    let newest = landed.len() - 1;
-    let active = BaseRef {
-        version: landed[newest].number,
-        file: landed[newest].file_name.clone(),
-    };
-    let source = landed.swap_remove(so.from);
     let Load::Flows(loaded) = load(&so.tree) else {
         return Err(BaseError::Refused);
     };
+    let newest = &landed[landed.len() - 1];
+    let active = BaseRef {
+        version: newest.number,
+        file: newest.file_name.clone(),
+    };
+    let differs = |path: &String| so.tree.get(path) != newest.tree.get(path);
+    let lost = loaded
+        .flows
+        .iter()
+        .filter(|(_, made)| made.files.iter().any(differs));
+    let restored = lost.map(|(flow, _)| fold(flow)).collect();
+    if so.repair {
+        strays.extend(flows_of(newest));
+        otherwise.push(list_of(newest));
+    }
+    let source = landed.swap_remove(so.from);
     let manifest = so.manifest.map(|manifest| Manifest {
         generation: so.generation,
         ..without_vanished(manifest, &loaded, &so.tree)
@@ -118,9 +129,10 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
         manifest,
         active: Some(active),
         repair: so.repair,
-        restored: if so.repair { so.restored } else { BTreeSet::new() },
+        restored,
         dropped: BTreeMap::new(),
         strays,
+        otherwise,
         listed: BTreeSet::new(),
     };
     Ok(Told { base, findings })
@@ -136,7 +148,6 @@ impl So {
                 .manifest
                 .as_ref()
                 .map_or(0, |manifest| manifest.generation),
-            restored: BTreeSet::new(),
             repair: false,
             trail: vec![(version.number, version.tree.clone())],
         }
@@ -156,7 +167,6 @@ impl So {
         self.from = at;
         self.generation = manifest.generation;
         self.repair = false;
-        self.restored.clear();
         if base == Some(landed[at - 1].number) {
             return Ok(None);
         }
@@ -216,7 +226,6 @@ impl So {
             self.tree = merged.tree;
             self.from = at;
             self.repair = false;
-            self.restored.clear();
             let version = version.number;
             return Ok(Some(Finding::Foreign { version, file }));
         }
@@ -231,7 +240,6 @@ impl So {
         let there: BTreeSet<String> = flows_of(active).collect();
         let back = merged.loaded.flows.keys().map(|flow| fold(flow));
         let back = back.filter(|flow| !there.contains(flow)).count();
-        self.restored.extend(merged.kept);
         self.repair.then_some(Finding::Merged {
             version: active.number,
             file,
@@ -244,6 +252,14 @@ impl So {
 /// The flows a version's files make, lower-case; none if the loader refuses them.
 pub(super) fn flows_of(version: &Version) -> impl Iterator<Item = String> + use<> {
     flows_in(&version.tree)
+}
+
+/// What Azkaban lists if this version is active.
+fn list_of(version: &Version) -> BTreeSet<String> {
+    match load(&version.tree) {
+        Load::Flows(loaded) => loaded.flows.into_keys().collect(),
+        _ => BTreeSet::new(),
+    }
 }
 
 fn flows_in(tree: &Tree) -> impl Iterator<Item = String> + use<> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flowlift_azkaban::client::{BodyState, ClientError};
+use flowlift_azkaban::client::{BodyState, ClientError, InstallCause};
 use flowlift_common::Envelope;
 use flowlift_common::ledger::UploadFacts;
 
@@ -67,6 +67,14 @@ impl Hands {
 
     fn judge(&self, error: &ClientError, highest: u32, prepared: &Prepared) -> UploadTrouble {
         self.metrics.azkaban_error(error.class().as_str(), error.code());
+        if let ClientError::InstallFailed {
+            cause: InstallCause::Unzip,
+            ..
+        } = error
+        {
+            self.metrics.upload_failed("failed");
+            return UploadTrouble::Not(self.not_unzipped(error.to_string()));
+        }
         let trouble = judge::upload(error, highest, |problems| {
             let open = |held: &Arc<Held>| Some((held.receipt, held.open().ok()?));
             let envelopes: Vec<(u64, Envelope)> = prepared.held.iter().filter_map(open).collect();
@@ -81,5 +89,14 @@ impl Hands {
             UploadTrouble::Not(_) => "failed",
         });
         trouble
+    }
+
+    /// Azkaban cannot unpack our zip: a mistake in raw copies, or its disk is full. Tried once more with a zip made from scratch.
+    fn not_unzipped(&self, text: String) -> Trouble {
+        if std::mem::replace(&mut self.work().from_scratch, true) {
+            Trouble::Own(text)
+        } else {
+            Trouble::Later(text)
+        }
     }
 }

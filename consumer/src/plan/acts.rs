@@ -11,7 +11,7 @@ use flowlift_common::{Act, Body, Order, Pattern, Schedule, Unit, Upsert};
 use glob_match::glob_match;
 
 use super::draft::{Done, Draft, file_key, flow_key, is_read_as};
-use super::{Asked, Decision};
+use super::{Asked, Decision, Wish};
 
 /// A flow and its files.
 type Made = (FlowName, BTreeMap<String, Bytes>);
@@ -82,7 +82,10 @@ impl Draft<'_> {
         for flow in upsert.body.flows() {
             match self.late(&flow.key(), one)? {
                 None => winners.push(flow),
-                Some(decision) => lost = Some(decision),
+                Some(decision) => {
+                    self.wish_late(one, flow, &upsert.schedule);
+                    lost = Some(decision);
+                }
             }
         }
         if winners.is_empty() {
@@ -104,6 +107,32 @@ impl Draft<'_> {
             self.bring(one, &flow, files, &upsert.schedule);
         }
         Ok(None)
+    }
+
+    /// A newer change of the flow may have kept the schedule as it was: then an older one's wish still counts.
+    fn wish_late(&mut self, one: &Asked<'_>, flow: &FlowName, schedule: &Schedule) {
+        let key = flow.key();
+        let Some(entry) = self.manifest.flows.get_mut(&key) else {
+            return;
+        };
+        let wish = match schedule {
+            Schedule::Keep => return,
+            Schedule::Remove => Wish::Remove,
+            Schedule::Set(cron) => Wish::Set(cron.clone()),
+        };
+        if entry.owner != one.owner || entry.cron_at > Some(one.order) {
+            return;
+        }
+        if entry.cron_at < Some(one.order) {
+            (entry.cron, entry.cron_at) = (wish.cron(), Some(one.order));
+            let seen = SeenFlow {
+                order: entry.order,
+                cron: entry.cron.clone(),
+                cron_at: entry.cron_at,
+            };
+            self.fresh.flows.insert(key.clone(), seen);
+        }
+        self.wishes.insert(key, (one.id, wish));
     }
 
     /// Whether a flow may be brought by this owner; `true`: it is adopted by that.
@@ -270,22 +299,37 @@ impl Draft<'_> {
             self.put(path.to_owned(), Bytes::from_static(content.as_bytes()), one.id);
         }
         let key = flow.key();
-        let before = self.manifest.flows.get(&key).and_then(|entry| entry.cron.clone());
-        let cron = match schedule {
-            Schedule::Keep => before,
-            Schedule::Remove => None,
-            Schedule::Set(cron) => Some(cron.clone()),
+        let before = self.manifest.flows.get(&key);
+        let (mut cron, mut cron_at) = match before {
+            Some(entry) => (entry.cron.clone(), entry.cron_at),
+            // what was deleted is gone with its schedule
+            None => (None, self.manifest.gone_flows.get(&key).copied()),
         };
+        let wish = match schedule {
+            Schedule::Keep => None,
+            Schedule::Remove => Some(Wish::Remove),
+            Schedule::Set(cron) => Some(Wish::Set(cron.clone())),
+        };
+        if let Some(wish) = wish {
+            (cron, cron_at) = (wish.cron(), Some(one.order));
+            self.wishes.insert(key.clone(), (one.id, wish));
+        }
+        let order = one.order;
+        let seen = SeenFlow {
+            order,
+            cron: cron.clone(),
+            cron_at,
+        };
+        self.fresh.flows.insert(key.clone(), seen);
         let entry = FlowEntry {
             name: flow.clone(),
-            order: one.order,
+            order,
             owner: one.owner.to_owned(),
-            cron: cron.clone(),
+            cron,
+            cron_at,
         };
         self.manifest.flows.insert(key.clone(), entry);
         self.manifest.gone_flows.remove(&key);
-        let order = one.order;
-        self.fresh.flows.insert(key.clone(), SeenFlow { order, cron });
         self.hold(flow_key(&key), one.id);
     }
 
@@ -314,8 +358,14 @@ impl Draft<'_> {
         self.unclaim(key);
         self.manifest.flows.remove(key);
         self.manifest.gone_flows.insert(key.to_owned(), one.order);
-        let (order, cron) = (one.order, None);
-        self.fresh.flows.insert(key.to_owned(), SeenFlow { order, cron });
+        let seen = SeenFlow {
+            order: one.order,
+            cron: None,
+            cron_at: Some(one.order),
+        };
+        self.fresh.flows.insert(key.to_owned(), seen);
+        // for a flow that a later change of the batch brings back: Azkaban does not see it go
+        self.wishes.insert(key.to_owned(), (one.id, Wish::Remove));
         self.hold(flow_key(key), one.id);
     }
 

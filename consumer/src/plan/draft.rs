@@ -8,7 +8,7 @@ use flowlift_azkaban::{Format, Tree};
 use flowlift_common::manifest::Manifest;
 use flowlift_common::{Act, Body, Order, RunId, Seen};
 
-use super::{Asked, ChangeId, Decision};
+use super::{Asked, ChangeId, Decision, Wish};
 use crate::base::Base;
 
 /// A file as a change leaves it.
@@ -51,6 +51,8 @@ pub(super) struct Draft<'b> {
     /// Who brought a flow or file last in this batch: `flow:x` or `file:x`.
     pub(super) holders: HashMap<String, ChangeId>,
     pub(super) decided: BTreeMap<ChangeId, Decision>,
+    /// What the changes of this batch want of schedules, by lower-case flow id; the newest wish counts.
+    pub(super) wishes: BTreeMap<String, (ChangeId, Wish)>,
     /// Orders to remember if nothing is uploaded.
     pub(super) fresh: Seen,
     /// What units inherit: properties files and the project file, as they stand in the draft.
@@ -89,6 +91,7 @@ impl<'b> Draft<'b> {
         let format = base
             .format()
             .or_else(|| asked.iter().find_map(wanted_format))
+            .or_else(|| asked.first().map(|one| one.rules.format))
             .unwrap_or(Format::V1);
         let mut manifest = base.manifest.clone().unwrap_or_else(|| Manifest::empty(format));
         manifest.format = format;
@@ -123,6 +126,7 @@ impl<'b> Draft<'b> {
             done: BTreeMap::new(),
             holders: HashMap::new(),
             decided: BTreeMap::new(),
+            wishes: BTreeMap::new(),
             fresh: Seen::default(),
             inherited: base
                 .tree

@@ -104,7 +104,7 @@ pub fn plan(base: &Base, asked: &[Asked<'_>], seen: &Seen) -> Plan {
 }
 
 fn finish(draft: Draft<'_>, base: &Base, asked: &[Asked<'_>], expected: BTreeSet<String>) -> Plan {
-    let schedules = schedule::steps(&draft, asked);
+    let schedules = schedule::steps(&draft);
     let news = draft.news();
     let decisions = asked
         .iter()

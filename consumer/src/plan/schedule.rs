@@ -1,12 +1,7 @@
 //! Which schedules a batch has to look at.
 
-use std::collections::BTreeSet;
-
-use flowlift_azkaban::name::fold;
-use flowlift_common::{Act, Schedule};
-
+use super::ChangeId;
 use super::draft::Draft;
-use super::{Asked, ChangeId};
 
 /// A flow's schedule as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,32 +25,31 @@ pub enum Wish {
     Restore(String),
 }
 
-/// The steps of all changes that are their flow's newest, whether or not they bring an upload: a consumer may have died
-/// between upload and schedule. And of the flows that were away for a while.
-pub(super) fn steps(draft: &Draft<'_>, asked: &[Asked<'_>]) -> Vec<ScheduleStep> {
-    let mut steps = Vec::new();
-    for one in asked.iter().filter(|one| !draft.is_dead(one.id)) {
-        let Act::Upsert(upsert) = &one.change.act else {
-            continue;
-        };
-        let wish = match &upsert.schedule {
-            Schedule::Keep => continue,
-            Schedule::Remove => Wish::Remove,
-            Schedule::Set(cron) => Wish::Set(cron.clone()),
-        };
-        for flow in upsert.body.flows() {
-            if draft.newest(&flow.key()) == Some(one.order) {
-                steps.push(ScheduleStep {
-                    id: Some(one.id),
-                    flow: flow.to_string(),
-                    wish: wish.clone(),
-                });
-            }
+impl Wish {
+    /// The expression it sets.
+    pub(super) fn cron(&self) -> Option<String> {
+        match self {
+            Self::Set(cron) | Self::Restore(cron) => Some(cron.clone()),
+            Self::Remove => None,
         }
     }
-    let wished: BTreeSet<String> = steps.iter().map(|step| fold(&step.flow)).collect();
+}
+
+/// The steps that the batch's changes wish for, whether or not they bring an upload: a consumer may have died between upload
+/// and schedule. And those of flows that were away for a while.
+pub(super) fn steps(draft: &Draft<'_>) -> Vec<ScheduleStep> {
+    let mut steps = Vec::new();
+    for (key, (id, wish)) in &draft.wishes {
+        if let Some(flow) = draft.flows.get(key).filter(|_| !draft.is_dead(*id)) {
+            steps.push(ScheduleStep {
+                id: Some(*id),
+                flow: flow.name.clone(),
+                wish: wish.clone(),
+            });
+        }
+    }
     for (key, cron) in &draft.base.dropped {
-        if let Some(flow) = draft.flows.get(key).filter(|_| !wished.contains(key)) {
+        if let Some(flow) = draft.flows.get(key).filter(|_| !draft.wishes.contains_key(key)) {
             steps.push(ScheduleStep {
                 id: None,
                 flow: flow.name.clone(),

@@ -400,6 +400,41 @@ fn a_schedule_is_looked_at_for_the_newest_change_only_uploaded_or_not() {
 }
 
 #[test]
+fn a_schedule_counts_on_when_later_changes_keep_it_whatever_comes_first() {
+    let with = |rank, schedule| {
+        let Act::Upsert(mut upsert) = flow("a", "x") else {
+            unreachable!()
+        };
+        upsert.schedule = schedule;
+        sent(rank, Act::Upsert(upsert))
+    };
+    let set = || Schedule::Set("one".into());
+    let wishes = |plan: &Plan| {
+        plan.schedules
+            .iter()
+            .map(|step| step.wish.clone())
+            .collect::<Vec<_>>()
+    };
+    let together = planned(&Base::empty(), &[with(1, set()), with(2, Schedule::Keep)]);
+    assert_eq!(wishes(&together), [Wish::Set("one".into())]);
+    // the later one came first
+    let base = landed(
+        &Base::empty(),
+        &planned(&Base::empty(), &[with(2, Schedule::Keep)]),
+    );
+    let late = planned(&base, &[with(1, set())]);
+    assert_eq!(wishes(&late), [Wish::Set("one".into())]);
+    assert_eq!(late.decisions[0].1, Decision::Superseded);
+    assert_eq!(late.seen.flows["a"].cron.as_deref(), Some("one"));
+    // a deletion in between ends it, also where Azkaban never sees the flow go
+    let base = landed(&Base::empty(), &planned(&Base::empty(), &[with(1, set())]));
+    let again = planned(&base, &[sent(2, delete("a")), with(3, Schedule::Keep)]);
+    assert_eq!(wishes(&again), [Wish::Remove]);
+    let base = landed(&base, &again);
+    assert!(planned(&base, &[with(1, set())]).schedules.is_empty());
+}
+
+#[test]
 fn planning_twice_changes_nothing_more() {
     let changes = [
         sent(1, flow("a", "x")),

@@ -67,9 +67,10 @@ impl Batch {
     }
 
     pub(super) fn ask(&self) -> PlanAsk {
-        let held_back = self.search.as_ref().map_or_else(BTreeSet::new, |search| {
-            search.held_back().iter().copied().collect()
-        });
+        let held_back = self
+            .search
+            .as_ref()
+            .map_or_else(BTreeSet::new, |search| search.held_back().collect());
         PlanAsk {
             receipts: self.messages.iter().map(|message| message.receipt).collect(),
             settled: self
@@ -90,7 +91,7 @@ impl Batch {
         }
         if let Some(search) = &self.search {
             for id in search.held_back() {
-                self.open.entry(id.receipt).or_default().insert(*id);
+                self.open.entry(id.receipt).or_default().insert(id);
             }
         }
         for id in &self.settled {
@@ -115,6 +116,13 @@ impl Batch {
             .filter(|(_, decision)| apply(decision))
             .map(|(id, _)| *id)
             .collect()
+    }
+
+    /// The changes that are neither in this cycle's upload nor dead.
+    pub(super) fn idle(&self) -> Vec<ChangeId> {
+        let idle = |decision: &Decision| !matches!(decision, Decision::Apply(_) | Decision::Dead(_));
+        let ids = self.decisions.iter().filter(|(_, decision)| idle(decision));
+        ids.map(|(id, _)| *id).collect()
     }
 
     /// Notes that an upload carried this cycle's changes.

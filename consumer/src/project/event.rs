@@ -75,6 +75,8 @@ pub struct Refusal {
     pub named: Vec<(ChangeId, String)>,
     /// Changes that are named together in one message: one of them may be meant.
     pub suspects: Vec<ChangeId>,
+    /// Whether the words are about some flow, even if they name none.
+    pub about_content: bool,
 }
 
 /// What the project log says about an attempt.

@@ -54,6 +54,8 @@ pub struct Limits {
     pub later_looks: [Duration; 2],
     /// While a project is parked, what comes for it is parked at once for this long.
     pub parked: Duration,
+    /// The pause before what was parked comes back: at first, at most.
+    pub unpark: (Duration, Duration),
     /// So many failures of its own in a row, and a project is parked.
     pub park_after: u32,
     /// All on, but for the simulation.
@@ -102,6 +104,7 @@ impl Default for Limits {
             second_look: Duration::from_secs(10),
             later_looks: [Duration::from_secs(600), Duration::from_secs(3_600)],
             parked: Duration::from_secs(30),
+            unpark: (Duration::from_secs(60), Duration::from_secs(900)),
             park_after: 12,
             safeguards: Safeguards::ALL,
             backoff: (Duration::from_secs(1), Duration::from_secs(60)),

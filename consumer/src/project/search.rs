@@ -7,6 +7,9 @@ use crate::plan::ChangeId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Search {
     suspects: Vec<ChangeId>,
+    /// All other changes of the batch. They stay out until the search ends: one that a suspect had superseded would take its
+    /// place, and be blamed for it.
+    others: Vec<ChangeId>,
     /// The first `bad` suspects together are refused.
     bad: usize,
     /// Azkaban took the project without any suspect, as far as is known.
@@ -29,10 +32,11 @@ pub(super) enum Next {
 }
 
 impl Search {
-    pub(super) fn new(suspects: Vec<ChangeId>, text: String) -> Self {
+    pub(super) fn new(suspects: Vec<ChangeId>, others: Vec<ChangeId>, text: String) -> Self {
         let bad = suspects.len();
         Self {
             suspects,
+            others,
             bad,
             base_good: false,
             probing_base: false,
@@ -40,9 +44,9 @@ impl Search {
         }
     }
 
-    /// The suspects that stay out of the next try.
-    pub(super) fn held_back(&self) -> &[ChangeId] {
-        &self.suspects[self.tried()..]
+    /// The changes that stay out of the next try.
+    pub(super) fn held_back(&self) -> impl Iterator<Item = ChangeId> + '_ {
+        self.suspects[self.tried()..].iter().chain(&self.others).copied()
     }
 
     /// Whether the next try is the unchanged project.
@@ -74,7 +78,7 @@ impl Search {
         self.probing_base = false;
     }
 
-    /// The try landed: those in it are cleared.
+    /// The try was taken, or Azkaban had all of it already: those in it are cleared.
     pub(super) fn landed(&mut self) {
         let cleared = self.tried();
         self.suspects.drain(..cleared);
@@ -102,7 +106,7 @@ mod tests {
             if !open.iter().any(|seq| bad.contains(seq)) {
                 break;
             }
-            let mut search = Search::new(open.iter().map(|seq| id(*seq)).collect(), "no".into());
+            let mut search = Search::new(open.iter().map(|seq| id(*seq)).collect(), vec![], "no".into());
             loop {
                 match search.next() {
                     Next::Convict(culprit, _) => {
@@ -113,7 +117,7 @@ mod tests {
                     Next::BaseRefused(_) => panic!("the base is good"),
                     Next::Try(_) | Next::TryBase => {
                         uploads += 1;
-                        let out: Vec<u64> = search.held_back().iter().map(|id| id.seq).collect();
+                        let out: Vec<u64> = search.held_back().map(|id| id.seq).collect();
                         let tried: Vec<u64> = open.iter().copied().filter(|seq| !out.contains(seq)).collect();
                         if tried.iter().any(|seq| bad.contains(seq)) {
                             search.refused("no".into());
@@ -145,9 +149,9 @@ mod tests {
 
     #[test]
     fn nobody_is_convicted_when_even_the_base_is_refused() {
-        let mut search = Search::new(vec![id(1)], "no".into());
+        let mut search = Search::new(vec![id(1)], vec![id(7)], "no".into());
         assert_eq!(search.next(), Next::TryBase);
-        assert_eq!(search.held_back(), [id(1)]);
+        assert_eq!(search.held_back().collect::<Vec<_>>(), [id(1), id(7)]);
         search.refused("no".into());
         assert_eq!(search.next(), Next::BaseRefused("no".into()));
     }

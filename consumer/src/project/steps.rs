@@ -200,8 +200,15 @@ impl Project {
                 self.batch.carry();
                 out.push(Action::EndAttempt(Doubtful::Own, false));
                 self.stumbles += 1;
-                let named = !refusal.named.is_empty() || !refusal.suspects.is_empty();
-                if named && self.stumbles > STUMBLES {
+                if refusal.about_content && self.stumbles > STUMBLES {
+                    // the database can be the reason all the same: who is named is tried apart, not convicted for it
+                    self.stumbles = 0;
+                    let named = refusal.named.into_iter().map(|(id, _)| id);
+                    let refusal = Refusal {
+                        suspects: named.chain(refusal.suspects).collect(),
+                        named: Vec::new(),
+                        ..refusal
+                    };
                     self.refused(refusal, now_ms, out);
                 } else {
                     self.trouble("upload", Trouble::Later(refusal.text), now_ms, out);
@@ -232,6 +239,7 @@ impl Project {
             text,
             named,
             suspects,
+            ..
         } = refusal;
         if !named.is_empty() {
             for (id, reason) in named {
@@ -257,7 +265,7 @@ impl Project {
                     suspects: order.len(),
                     text: text.clone(),
                 }));
-                Search::new(order, text)
+                Search::new(order, self.batch.idle(), text)
             }
         };
         match search.next() {
@@ -306,9 +314,7 @@ impl Project {
 
     fn settle(&mut self, now_ms: u64, out: &mut Vec<Action>) {
         (self.failures, self.own_failures) = (0, 0);
-        if self.batch.uploaded
-            && let Some(search) = &mut self.batch.search
-        {
+        if let Some(search) = &mut self.batch.search {
             search.landed();
         }
         self.look_later(out);

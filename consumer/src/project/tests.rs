@@ -16,6 +16,7 @@ const FAST: Limits = Limits {
     second_look: Duration::from_secs(10),
     later_looks: [Duration::from_secs(600), Duration::from_secs(3_600)],
     parked: Duration::from_secs(30),
+    unpark: (Duration::from_secs(60), Duration::from_secs(900)),
     park_after: 3,
     safeguards: Safeguards::ALL,
     backoff: (Duration::from_secs(1), Duration::from_secs(4)),
@@ -300,7 +301,7 @@ fn only_the_named_culprit_dies() {
     let answer = Event::Uploaded(Err(UploadTrouble::Refused(Refusal {
         text: "bad".into(),
         named,
-        suspects: vec![],
+        ..Refusal::default()
     })));
     assert_eq!(
         project.handle(answer, 20),
@@ -628,4 +629,48 @@ fn a_message_that_came_back_again_and_again_travels_alone() {
         project.handle(Event::Settled, now);
     }
     assert_eq!(asked, [vec![2, 3], vec![1], vec![4]]);
+}
+
+#[test]
+fn a_try_that_azkaban_has_already_clears_its_changes_and_superseded_ones_stay_out_of_a_search() {
+    let mut project = Project::new(FAST, 1);
+    uploading(&mut project, &[1, 2, 3]);
+    // 3 is newer than 9: while the culprit is looked for, 9 must not take its place
+    project.handle(
+        Event::Uploaded(Err(UploadTrouble::Not(Trouble::Away("503".into())))),
+        20,
+    );
+    let now = 10_000;
+    project.handle(Event::Timer, now);
+    project.handle(Event::Permit, now);
+    project.handle(Event::Base(Ok(FACTS)), now);
+    let mut planned = applying(&[1, 2, 3]);
+    planned.decisions.push((id(9), Decision::Superseded));
+    project.handle(Event::Planned(planned), now);
+    project.handle(Event::Announced, now);
+    project.handle(refused(), now);
+    let mut tries = Vec::new();
+    for _ in 0..3 {
+        let actions = project.handle(Event::Base(Ok(FACTS)), now);
+        let Some(Action::Plan(ask)) = actions.first() else {
+            break;
+        };
+        tries.push(ask.held_back.iter().map(|id| id.seq).collect::<Vec<_>>());
+        let decisions = [1, 2, 3]
+            .map(id)
+            .into_iter()
+            .filter(|id| !ask.held_back.contains(id) && !ask.settled.contains(id))
+            .map(|id| (id, Decision::Unchanged))
+            .collect();
+        project.handle(
+            Event::Planned(Planned {
+                decisions,
+                ..Planned::default()
+            }),
+            now,
+        );
+        project.handle(Event::Settled, now);
+        project.handle(Event::Permit, now);
+    }
+    assert_eq!(tries, [vec![2, 3, 9], vec![3, 9], vec![]]);
 }

@@ -5,7 +5,9 @@
 
 mod attempts;
 mod broker;
+mod by_hand;
 mod names;
+mod parked;
 mod permits;
 mod process;
 mod rig;

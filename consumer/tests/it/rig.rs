@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azkaban_standin::{Options, Running, Standin};
-use flowlift_azkaban::client::{Client, ClientConfig};
+use azkaban_standin::{Options, Running, Standin, User};
+use flowlift_azkaban::archive::{self, ZipLimits};
+use flowlift_azkaban::client::{Client, ClientConfig, Download};
 use flowlift_azkaban::{Flow, FlowName, Job, ProjectName};
 use flowlift_common::amqp::{AmqpError, Headers, Link, OpenRun, Sender, Start, StreamReader, properties};
 use flowlift_common::envelope::{Rules, VERSION};
 use flowlift_common::fold::RunState;
-use flowlift_common::ledger::{self, RunEvent, Settled};
+use flowlift_common::ledger::{self, Outcome, RunEvent, Settled};
 use flowlift_common::topology::{OUTCOMES, RUNS, shard_of, shard_queue};
 use flowlift_common::{Act, Body, Change, Envelope, RunId, Schedule, Upsert};
 use flowlift_consumer::metrics::Metrics;
 use flowlift_consumer::names;
+use flowlift_consumer::project::Limits;
 use flowlift_consumer::session::{self, Left, Setup};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +40,11 @@ pub(crate) struct Worker {
 
 impl Rig {
     pub(crate) async fn make(name: &str) -> Option<Self> {
+        Self::make_for(name, Options::default().users).await
+    }
+
+    /// With an Azkaban that these users may log into.
+    pub(crate) async fn make_for(name: &str, users: Vec<User>) -> Option<Self> {
         let vhost = Vhost::make(name).await?;
         // shown when a test fails; the first one to begin it wins
         let _ = flowlift_common::telemetry::init_to(
@@ -46,9 +53,11 @@ impl Rig {
             false,
             std::io::stderr,
         );
-        let standin = Standin::start(Options::default())
-            .await
-            .expect("a stand-in on a free port");
+        let options = Options {
+            users,
+            ..Options::default()
+        };
+        let standin = Standin::start(options).await.expect("a stand-in on a free port");
         let client = client(&standin.url());
         Some(Self {
             vhost,
@@ -59,6 +68,11 @@ impl Rig {
 
     /// Begins a consumer and waits until it is subscribed.
     pub(crate) async fn worker(&self, name: &str) -> Worker {
+        self.worker_with(name, Limits::default()).await
+    }
+
+    /// The same with other times than production has.
+    pub(crate) async fn worker_with(&self, name: &str, limits: Limits) -> Worker {
         let link = self.vhost.link().await;
         let stop = CancellationToken::new();
         let claimed = names::claim(&link, Some(name), "it")
@@ -73,6 +87,7 @@ impl Rig {
             stop: stop.clone(),
             now: CancellationToken::new(),
             grace: Duration::from_secs(60),
+            limits,
         };
         let (ready, subscribed) = tokio::sync::oneshot::channel();
         let ready = std::sync::Mutex::new(Some(ready));
@@ -103,6 +118,18 @@ impl Rig {
         owner: &str,
         acts: Vec<Act>,
     ) -> RunId {
+        self.publish_at(project, rules, owner, None, acts).await
+    }
+
+    /// The same; with `rank`, as if it had been opened long before.
+    pub(crate) async fn publish_at(
+        &self,
+        project: &str,
+        rules: Rules,
+        owner: &str,
+        rank: Option<u64>,
+        acts: Vec<Act>,
+    ) -> RunId {
         let link = self.vhost.link().await;
         let (run, project) = (RunId::fresh(), ProjectName::new(project).unwrap());
         let opened = |rank| RunEvent::Opened {
@@ -120,7 +147,7 @@ impl Rig {
             v: VERSION,
             project: project.clone(),
             run,
-            rank: open.rank,
+            rank: rank.unwrap_or(open.rank),
             owner: owner.into(),
             published_ms: now_ms(),
             rules,
@@ -166,6 +193,92 @@ impl Rig {
             .expect("the run is settled in time")
     }
 
+    /// The rank a run closed with.
+    pub(crate) async fn rank_of(&self, run: RunId) -> u64 {
+        let link = self.vhost.link().await;
+        let mut runs = StreamReader::open(&link, RUNS, Start::First).await.unwrap();
+        loop {
+            let event: RunEvent = ledger::decode(&runs.next().await.unwrap().body).expect("a record");
+            if let (RunEvent::Closed { .. }, Some(rank)) = (&event, event.rank())
+                && event.run() == run
+            {
+                return rank;
+            }
+        }
+    }
+
+    /// Waits for something that only asking tells.
+    pub(crate) async fn until(&self, true_now: impl Fn() -> bool) {
+        let mut tick = tokio::time::interval(Duration::from_millis(5));
+        let wait = async {
+            while !true_now() {
+                tick.tick().await;
+            }
+        };
+        tokio::time::timeout(ROAD, wait)
+            .await
+            .expect("it comes true in time");
+    }
+
+    /// Waits until the ledger tells of flows that came back; their names.
+    pub(crate) async fn restored(&self) -> Vec<String> {
+        let link = self.vhost.link().await;
+        let find = async {
+            let mut ledger = StreamReader::open(&link, OUTCOMES, Start::First).await.unwrap();
+            loop {
+                let record = ledger.next().await.unwrap();
+                let settled: Settled = ledger::decode(&record.body).expect("a record");
+                let labels = settled
+                    .results
+                    .into_iter()
+                    .filter(|result| result.outcome == Outcome::Restored)
+                    .flat_map(|result| result.labels)
+                    .filter(|label| label != "a check");
+                let labels: Vec<String> = labels.collect();
+                if !labels.is_empty() {
+                    return labels;
+                }
+            }
+        };
+        tokio::time::timeout(ROAD, find)
+            .await
+            .expect("something is restored in time")
+    }
+
+    /// What a person downloads: version, file name, zip.
+    pub(crate) async fn download(&self, project: &str) -> Download {
+        let project = ProjectName::new(project).unwrap();
+        self.client
+            .download(&project, None)
+            .await
+            .unwrap()
+            .expect("a zip")
+    }
+
+    /// A person uploads these bytes.
+    pub(crate) async fn upload(&self, project: &str, file: &str, zip: bytes::Bytes) {
+        let project = ProjectName::new(project).unwrap();
+        let sent = self.client.upload(&project, file, zip, ROAD).await;
+        sent.expect("Azkaban takes it");
+    }
+
+    /// The command of each flow, as its newest zip has it.
+    pub(crate) async fn commands(&self, project: &str) -> BTreeMap<String, String> {
+        let tree = archive::read_zip(&self.download(project).await.zip, &ZipLimits::default()).unwrap();
+        let job = |(path, content): (String, bytes::Bytes)| {
+            let text = String::from_utf8_lossy(&content).into_owned();
+            let command = text.lines().find_map(|line| line.strip_prefix("command="))?;
+            Some((path.strip_suffix(".job")?.to_owned(), command.to_owned()))
+        };
+        tree.into_iter().filter_map(job).collect()
+    }
+
+    /// Flow and expression of all schedules.
+    pub(crate) async fn crons(&self) -> BTreeMap<String, String> {
+        let all = self.client.schedules().await.unwrap();
+        all.into_iter().map(|one| (one.flow, one.cron)).collect()
+    }
+
     pub(crate) async fn flows(&self, project: &str) -> Vec<String> {
         let list = self
             .client
@@ -202,9 +315,13 @@ async fn closed(link: &Link, run: RunId) -> RunState {
 }
 
 pub(crate) fn client(url: &str) -> Client {
+    client_of(url, "azkaban", "azkaban")
+}
+
+pub(crate) fn client_of(url: &str, user: &str, password: &str) -> Client {
     let config = ClientConfig {
         sessions: 16,
-        ..ClientConfig::new(url, "azkaban", "azkaban")
+        ..ClientConfig::new(url, user, password)
     };
     Client::new(config).expect("a client")
 }

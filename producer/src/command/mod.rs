@@ -1,6 +1,7 @@
 //! The commands: each takes its part of the command line and returns how it ended.
 
 mod config;
+mod dead;
 mod delete;
 mod export;
 mod list;
@@ -77,7 +78,7 @@ pub async fn run(cli: Cli, reporter: Reporter) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(&context, &args).await,
         Command::List(args) => list::run(&context, &args).await,
         Command::Export(args) => export::run(&context, &args).await,
-
+        Command::Dead(command) => dead::run(&context, &command).await,
         Command::Config(args) => config::run(&context, &args),
         Command::Topology(Topology::Show) => topology::show(&context).await,
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use flowlift_azkaban::{FlowName, Format, ProjectName};
 use flowlift_common::envelope::Rules;
+use flowlift_common::shutdown::Shutdown;
 use flowlift_common::{Act, Pattern, RunId};
 use serde_json::json;
 
@@ -125,19 +126,40 @@ pub(super) async fn send(
     wanted: Option<Option<Duration>>,
 ) -> Result<(), Failure> {
     let shutdown = context.watch_signals()?;
-    let reporter = &context.reporter;
-    // in JSON the run stands in the one object at the end; for people it is known as soon as it can be waited for
-    let opened = |run: RunId| {
-        if context.json {
-            Ok(())
-        } else {
-            context.print(|| json!(null), || run.to_string())
-        }
-    };
-    let published = publish(&context.settings, job, feed, reporter, &shutdown, opened).await?;
-    let run = published.run;
+    let published = queued(context, job, feed, &shutdown).await?;
+    followed(context, &published, wanted, &shutdown).await
+}
+
+/// Publishes; the run's id is a result as soon as it is known.
+pub(super) async fn queued(
+    context: &Context,
+    job: &Job,
+    feed: Feed,
+    shutdown: &Shutdown,
+) -> Result<Published, Failure> {
+    let opened = |run: RunId| say_run(context, run);
+    publish(&context.settings, job, feed, &context.reporter, shutdown, opened).await
+}
+
+/// In JSON the run stands in the one object at the end; for people it is known as soon as it can be waited for.
+pub(super) fn say_run(context: &Context, run: RunId) -> Result<(), Failure> {
+    if context.json {
+        Ok(())
+    } else {
+        context.print(|| json!(null), || run.to_string())
+    }
+}
+
+/// Says what is queued and, if wanted, waits.
+pub(super) async fn followed(
+    context: &Context,
+    published: &Published,
+    wanted: Option<Option<Duration>>,
+    shutdown: &Shutdown,
+) -> Result<(), Failure> {
+    let (reporter, run) = (&context.reporter, published.run);
     if published.partial {
-        print_json(context, &published, None)?;
+        print_json(context, published, None)?;
         return Err(Failure::Interrupted(format!(
             "interrupted: {} queued as run {run} and will be applied, the rest is not sent",
             count_are(published.changes(), "change")
@@ -146,7 +168,7 @@ pub(super) async fn send(
     reporter.say(&format!(
         "queued {} for {} in {}, {}",
         count(published.changes(), "change"),
-        projects(&published),
+        projects(published),
         count(published.messages, "message"),
         span(published.took)
     ));
@@ -160,13 +182,13 @@ pub(super) async fn send(
                     known: true,
                 },
                 reporter,
-                &shutdown,
+                shutdown,
             )
             .await?,
         ),
         None => None,
     };
-    print_json(context, &published, summary.as_ref())?;
+    print_json(context, published, summary.as_ref())?;
     let mut good = true;
     if let Some(summary) = &summary {
         good = summary.is_good();

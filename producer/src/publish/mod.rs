@@ -102,14 +102,7 @@ pub async fn publish(
         agree(link, needs).await?.wire
     };
     let run = RunId::fresh();
-    let event = |rank| RunEvent::Opened {
-        run,
-        rank,
-        who: who(),
-        source: job.describe.clone(),
-        owner: job.owner.clone(),
-        at_ms: now_ms(),
-    };
+    let event = |rank| opened_record(run, rank, job.describe.clone(), job.owner.clone());
     let open = OpenRun::open(publisher.link(), run, now_ms(), event).await?;
     let began = Instant::now();
     opened(run)?;
@@ -173,8 +166,20 @@ pub async fn publish(
     }
 }
 
+/// The record of a run that opens.
+pub(crate) fn opened_record(run: RunId, rank: u64, source: String, owner: String) -> RunEvent {
+    RunEvent::Opened {
+        run,
+        rank,
+        who: who(),
+        source,
+        owner,
+        at_ms: now_ms(),
+    }
+}
+
 /// Declares; the first time on a broker this takes some seconds, which is said.
-async fn set_up(link: &Link, shards: u16, reporter: &Reporter) -> Result<(), AmqpError> {
+pub(crate) async fn set_up(link: &Link, shards: u16, reporter: &Reporter) -> Result<(), AmqpError> {
     let retention = Retention::default();
     let mut declared = std::pin::pin!(declare(link, shards, &retention));
     tokio::select! {

@@ -232,6 +232,7 @@ pub fn weight(act: &Act) -> usize {
             }
             Act::PutFile { path, content } => path.len() + content.0.len(),
             Act::DeleteFile { path } => path.len(),
+            Act::Check => 0,
         }
 }
 

@@ -72,7 +72,10 @@ impl Parser {
                 .map_or(text.as_str(), |(reason, _)| reason);
             let reason = reason.replace("EOF while parsing", "the line ends inside");
             let column = error.column();
-            self.finding(None, format!("{reason} (column {column})"))
+            let finding = self.finding(None, format!("{reason} (column {column})"));
+            // a text of several lines is one "line" to whoever has it in a file of its own
+            let line = Some(self.line + error.line().saturating_sub(1));
+            Finding { line, ..finding }
         })?;
         let bad = |field: &str| {
             let field = field.to_owned();

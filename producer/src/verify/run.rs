@@ -213,6 +213,7 @@ mod tests {
                 order: order(),
                 owner: String::new(),
                 cron: cron.map(str::to_owned),
+                cron_at: None,
             };
             manifest.flows.insert(fold(flow), entry);
         }

@@ -8,7 +8,10 @@
 
 mod bad_input;
 mod bad_settings;
+mod dead;
+mod dead_input;
 mod person;
 mod publish;
 mod readback;
 mod stdout;
+mod vhost;

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use flowlift_azkaban::ProjectName;
-use flowlift_common::amqp::{Link, Sender, Start, StreamReader};
+use flowlift_common::amqp::{Sender, Start, StreamReader};
 use flowlift_common::ledger::{self, Outcome, Outcomes, RunEvent, SETTLED_VERSION, Settled};
 use flowlift_common::topology::{OUTCOMES, RUNS, shard_of, shard_queue};
 use flowlift_common::{Act, Envelope, RunId};
@@ -17,72 +16,13 @@ use lapin::options::BasicConsumeOptions;
 use lapin::types::FieldTable;
 
 use crate::person::{Person, Said};
+use crate::vhost::{SHARDS, Vhost};
 
 /// Whatever is waited for comes within this, or the test fails.
 const SOON: Duration = Duration::from_secs(60);
-/// Few shards make a vhost that is set up at once.
-const SHARDS: u16 = 2;
-
-/// A virtual host of its own on the broker of the tests.
-struct Vhost {
-    url: String,
-    name: String,
-    state: String,
-}
-
 impl Vhost {
-    /// None where there is no broker.
-    fn new() -> Option<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
-        let (Ok(state), Ok(url)) = (
-            std::env::var("FLOWLIFT_TEST_BROKER"),
-            std::env::var("FLOWLIFT_AMQP_URL"),
-        ) else {
-            println!("skipped: no FLOWLIFT_TEST_BROKER; run it with dev/broker run -- cargo test");
-            return None;
-        };
-        let name = format!(
-            "producer-{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let (base, _) = url.rsplit_once('/').unwrap();
-        let vhost = Self {
-            url: format!("{base}/{name}"),
-            name,
-            state,
-        };
-        vhost.ctl(&["add_vhost", &vhost.name]);
-        vhost.ctl(&["set_permissions", "-p", &vhost.name, "guest", ".*", ".*", ".*"]);
-        Some(vhost)
-    }
-
-    fn ctl(&self, args: &[&str]) {
-        let broker = concat!(env!("CARGO_MANIFEST_DIR"), "/../dev/broker");
-        let output = Command::new(broker)
-            .args(["ctl", "--state", &self.state, "--"])
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{args:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-
-    fn person(&self) -> Person {
-        Person::new()
-            .with("FLOWLIFT_AMQP_URL", &self.url)
-            .with("FLOWLIFT_SHARDS", &SHARDS.to_string())
-    }
-
-    async fn link(&self) -> Link {
-        Link::connect(&self.url, "test").await.unwrap()
-    }
-
     /// All messages of a shard, in the order in which they lie there.
-    async fn messages(&self, project: &str, count: usize) -> Vec<Envelope> {
+    pub(crate) async fn messages(&self, project: &str, count: usize) -> Vec<Envelope> {
         let queue = shard_queue(shard_of(&ProjectName::new(project).unwrap(), SHARDS));
         let link = self.link().await;
         let channel = link.channel().await.unwrap();
@@ -105,7 +45,7 @@ impl Vhost {
     }
 
     /// What the stream of runs says about a run, up to its closing.
-    async fn events(&self, run: RunId) -> Vec<RunEvent> {
+    pub(crate) async fn events(&self, run: RunId) -> Vec<RunEvent> {
         let link = self.link().await;
         let mut reader = StreamReader::open(&link, RUNS, Start::First).await.unwrap();
         let mut events = Vec::new();
@@ -123,7 +63,7 @@ impl Vhost {
     }
 
     /// Settles changes as a consumer would.
-    async fn settle(&self, run: RunId, outcome: Outcome, range: (u64, u64), note: Option<&str>) {
+    pub(crate) async fn settle(&self, run: RunId, outcome: Outcome, range: (u64, u64), note: Option<&str>) {
         let settled = Settled {
             v: SETTLED_VERSION,
             project: ProjectName::new("p").unwrap(),
@@ -151,13 +91,7 @@ impl Vhost {
     }
 }
 
-impl Drop for Vhost {
-    fn drop(&mut self) {
-        self.ctl(&["delete_vhost", &self.name]);
-    }
-}
-
-fn run_of(said: &Said) -> RunId {
+pub(crate) fn run_of(said: &Said) -> RunId {
     assert_eq!(said.code, 0, "{}", said.err);
     said.out
         .trim_end()
@@ -165,7 +99,7 @@ fn run_of(said: &Said) -> RunId {
         .expect("the run's id stands alone on standard output")
 }
 
-fn words(text: &str) -> Vec<&str> {
+pub(crate) fn words(text: &str) -> Vec<&str> {
     text.split_whitespace().collect()
 }
 

@@ -54,6 +54,7 @@ impl Azkaban {
                 },
                 owner: (*owner).to_owned(),
                 cron: None,
+                cron_at: None,
             };
             manifest.flows.insert((*flow).to_owned(), entry);
         }

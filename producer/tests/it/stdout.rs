@@ -33,9 +33,23 @@ fn completions_come_for_each_shell() {
 fn help_fits_a_terminal_and_says_no_more_than_is_true_here() {
     let person = Person::new();
     for command in [
-        "publish", "delete", "wait", "verify", "list", "export", "config", "topology",
+        "publish",
+        "delete",
+        "wait",
+        "verify",
+        "list",
+        "export",
+        "config",
+        "topology",
+        "dead",
+        "dead list",
+        "dead show",
+        "dead edit",
+        "dead requeue",
+        "dead purge",
     ] {
-        let said = person.calls(&[command, "--help"]);
+        let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let said = person.calls(&args);
         assert_eq!(said.code, 0);
         assert!(
             said.out.lines().all(|line| line.chars().count() <= 100),
