@@ -98,7 +98,11 @@ impl Broker {
         if !arguments.is_empty() {
             command.arg("--").args(arguments);
         }
-        let out = command.stdin(Stdio::null()).output().await.expect("dev/broker runs");
+        let out = command
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .expect("dev/broker runs");
         let said = String::from_utf8_lossy(&out.stdout).into_owned();
         let complained = String::from_utf8_lossy(&out.stderr);
         assert!(out.status.success(), "{word} {arguments:?}: {said}{complained}");

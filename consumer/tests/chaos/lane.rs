@@ -18,9 +18,8 @@ type Due = (Round, u64);
 /// Plays what is asked for and prints the table; whether all was well.
 pub(crate) async fn play_all(options: &Options) -> bool {
     let begun = Instant::now();
-    let is_wanted = |round: &Round| {
-        options.wants(round.name) && (round.needs == Needs::Any || options.azkaban.is_none())
-    };
+    let is_wanted =
+        |round: &Round| options.wants(round.name) && (round.needs == Needs::Any || options.azkaban.is_none());
     let rounds: Vec<Round> = rounds::all().into_iter().filter(is_wanted).collect();
     assert!(!rounds.is_empty(), "there is no such round");
     let seeds = (0..options.rounds as u64).map(|n| options.seed + n);
@@ -28,7 +27,11 @@ pub(crate) async fn play_all(options: &Options) -> bool {
         .flat_map(|seed| rounds.iter().map(move |round| (*round, seed)))
         .collect();
     let lanes = options.lanes.clamp(1, due.len());
-    eprintln!("{} rounds, {lanes} at a time; logs in {}", due.len(), options.folder.display());
+    eprintln!(
+        "{} rounds, {lanes} at a time; logs in {}",
+        due.len(),
+        options.folder.display()
+    );
     let due = Arc::new(Mutex::new(due));
     let mut running = JoinSet::new();
     for lane in 0..lanes {
@@ -52,7 +55,11 @@ pub(crate) async fn play_all(options: &Options) -> bool {
     good
 }
 
-async fn walk(lane: usize, options: Options, due: Arc<Mutex<VecDeque<Due>>>) -> (Vec<(&'static str, Verdict)>, String) {
+async fn walk(
+    lane: usize,
+    options: Options,
+    due: Arc<Mutex<VecDeque<Due>>>,
+) -> (Vec<(&'static str, Verdict)>, String) {
     let mut verdicts = Vec::new();
     let broker = Arc::new(Broker::start(&options.folder.join(format!("broker-{lane}.log"))).await);
     loop {
@@ -71,9 +78,15 @@ async fn walk(lane: usize, options: Options, due: Arc<Mutex<VecDeque<Due>>>) -> 
             ..Verdict::default()
         });
         play::write_down(&verdict, &folder);
-        let (word, seconds) = (if verdict.is_good() { "ok    " } else { "FAILED" }, begun.elapsed().as_secs());
+        let (word, seconds) = (
+            if verdict.is_good() { "ok    " } else { "FAILED" },
+            begun.elapsed().as_secs(),
+        );
         let (tried, changes) = (verdict.tried, verdict.changes);
-        eprintln!("{word} {:18} tried {tried:4}, {changes:5} changes, {seconds:4} s", round.name);
+        eprintln!(
+            "{word} {:18} tried {tried:4}, {changes:5} changes, {seconds:4} s",
+            round.name
+        );
         if !verdict.is_good() {
             let found = &verdict.found;
             let all = found.lost.iter().map(|text| format!("lost: {text}"));

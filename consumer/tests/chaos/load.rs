@@ -37,8 +37,8 @@ pub(crate) struct Load {
     pub(crate) projects: Vec<String>,
     /// What was published to its end, in this order.
     pub(crate) runs: Vec<Run>,
-    /// How often a publishing had to be repeated.
-    pub(crate) repeated: u64,
+    /// Why publishings had to be repeated.
+    pub(crate) repeated: Vec<String>,
     dice: Dice,
     number: u64,
 }
@@ -50,7 +50,7 @@ impl Load {
             url,
             projects: (0..PROJECTS).map(|n| format!("{prefix}_{n}")).collect(),
             runs: Vec::new(),
-            repeated: 0,
+            repeated: Vec::new(),
             dice: Dice::new(seed),
             number: 0,
         }
@@ -98,7 +98,10 @@ impl Load {
             let project = self.any_project();
             for _ in 0..1 + self.dice.below(6) {
                 let flow = format!("f{:02}", self.dice.below(FLOWS));
-                if !lines.iter().any(|line| line.project == project && line.flow == flow) {
+                if !lines
+                    .iter()
+                    .any(|line| line.project == project && line.flow == flow)
+                {
                     let line = self.change(&project, &flow);
                     lines.push(line);
                 }
@@ -159,8 +162,7 @@ impl Load {
                     return self.runs.push(Run { id, lines });
                 }
                 Err(reason) => {
-                    eprintln!("    publishing again: {}", reason.trim());
-                    self.repeated += 1;
+                    self.repeated.push(reason);
                     tokio::time::sleep(Duration::from_secs(2)).await;
                 }
             }

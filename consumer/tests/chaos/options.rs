@@ -59,9 +59,17 @@ impl Options {
         })
     }
 
+    /// One of our programs; the kernel ends it when this one ends, however that happens. (The word of the kernel is about the
+    /// thread that starts it, which is always the first one here.)
+    pub(crate) fn program(&self, program: &str) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]).arg(self.bin.join(program));
+        command
+    }
+
     /// One of our programs, on this RabbitMQ.
     pub(crate) fn command(&self, program: &str, amqp_url: &str) -> Command {
-        let mut command = Command::new(self.bin.join(program));
+        let mut command = self.program(program);
         command
             .env("FLOWLIFT_AMQP_URL", amqp_url)
             .env("FLOWLIFT_SHARDS", SHARDS.to_string())

@@ -11,7 +11,10 @@ pub(crate) async fn until<T>(what: &str, limit: Duration, mut ask: impl AsyncFnM
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(Instant::now() < end, "it never came about within {limit:?}: {what}");
+        assert!(
+            Instant::now() < end,
+            "it never came about within {limit:?}: {what}"
+        );
         sleep(Duration::from_millis(50)).await;
     }
 }

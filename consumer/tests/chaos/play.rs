@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flowlift_azkaban::ProjectName;
+use flowlift_azkaban::client::LogEntry;
 use flowlift_common::topology::{parked_queue, shard_queue};
 use tokio_util::sync::CancellationToken;
 
@@ -42,10 +43,20 @@ impl Verdict {
     }
 }
 
-pub(crate) async fn play(options: &Options, broker: &Broker, round: Round, folder: PathBuf, seed: u64) -> Verdict {
+pub(crate) async fn play(
+    options: &Options,
+    broker: &Broker,
+    round: Round,
+    folder: PathBuf,
+    seed: u64,
+) -> Verdict {
     let name = format!("{}-{seed}", round.name);
     let mut scene = Scene::set(broker, options, &name, folder, seed).await;
-    let prefix = format!("flowlift_chaos_{}_{}_{seed}", std::process::id(), round.name.replace('-', "_"));
+    let prefix = format!(
+        "flowlift_chaos_{}_{}_{seed}",
+        std::process::id(),
+        round.name.replace('-', "_")
+    );
     let url = broker.url(&scene.vhost, &scene.producer.address);
     let mut load = Load::new(options.clone(), url, &prefix, seed);
     scene.projects.clone_from(&load.projects);
@@ -91,12 +102,22 @@ pub(crate) async fn play(options: &Options, broker: &Broker, round: Round, folde
 async fn settled(options: &Options, url: &str, run: &Run) {
     let waiting = options
         .command("flowlift", url)
-        .args(["wait", &run.id, "--quiet", "--timeout", &format!("{}s", SETTLING.as_secs())])
+        .args([
+            "wait",
+            &run.id,
+            "--quiet",
+            "--timeout",
+            &format!("{}s", SETTLING.as_secs()),
+        ])
         .output();
     let out = waiting.await.expect("flowlift runs");
     let said = String::from_utf8_lossy(&out.stderr);
     let code = out.status.code();
-    assert!(matches!(code, Some(0 | 1)), "run {} is not settled: {code:?}, {said}", run.id);
+    assert!(
+        matches!(code, Some(0 | 1)),
+        "run {} is not settled: {code:?}, {said}",
+        run.id
+    );
 }
 
 async fn judge(scene: &mut Scene<'_>, round: Round, load: &Load, known: usize) -> Verdict {
@@ -106,14 +127,21 @@ async fn judge(scene: &mut Scene<'_>, round: Round, load: &Load, known: usize) -
     };
     let link = scene.broker.link(&scene.vhost).await;
     let ranks = records::ranks(&link, &load.runs).await;
-    if let Some(pair) = load.runs.windows(2).find(|pair| ranks[&pair[0].id] >= ranks[&pair[1].id]) {
+    if let Some(pair) = load
+        .runs
+        .windows(2)
+        .find(|pair| ranks[&pair[0].id] >= ranks[&pair[1].id])
+    {
         let fault = format!("run {} has no higher rank than the one before it", pair[1].id);
         verdict.faults.push(fault);
     }
-    verdict.faults.extend(records::outcomes(&link, &load.runs[known..]).await);
+    verdict
+        .faults
+        .extend(records::outcomes(&link, &load.runs[known..]).await);
     empty_queues(scene, &mut verdict.faults).await;
 
     write_history(&load.runs, &ranks, scene);
+    std::fs::write(scene.folder.join("repeated.txt"), load.repeated.join("\n")).expect("a file");
     let mut state = expected::fold(&load.runs, |run| ranks[run]);
     take_away(&mut state, scene);
     let as_it_must_be = async || {
@@ -125,8 +153,13 @@ async fn judge(scene: &mut Scene<'_>, round: Round, load: &Load, known: usize) -
         Ok(found) => verdict.found = found,
         Err(error) => verdict.faults.push(format!("it cannot be read back: {error}")),
     }
-    verdict.faults.extend(records::dead_letters(&link, &load.runs).await);
+    verdict
+        .faults
+        .extend(records::dead_letters(&link, &load.runs).await);
     link.close().await;
+    if !verdict.is_good() {
+        write_project_logs(scene).await;
+    }
     if round.calm {
         calm(scene, &mut verdict.faults).await;
     }
@@ -142,6 +175,22 @@ fn write_history(runs: &[Run], ranks: &BTreeMap<String, u64>, scene: &Scene<'_>)
         }
     }
     std::fs::write(scene.folder.join("published.txt"), text).expect("a file");
+}
+
+/// What Azkaban says was done to the projects, newest first.
+async fn write_project_logs(scene: &Scene<'_>) {
+    for project in &scene.projects {
+        let name = ProjectName::new(project).expect("a name");
+        let Ok(log) = scene.azkaban.client.project_log(&name, 10_000, 0).await else {
+            continue;
+        };
+        let line = |entry: LogEntry| {
+            let message = entry.message.unwrap_or_default();
+            format!("{} {} {} {message}\n", entry.time_ms, entry.user, entry.kind)
+        };
+        let text: String = log.into_iter().map(line).collect();
+        std::fs::write(scene.folder.join(format!("{project}.txt")), text).expect("a file");
+    }
 }
 
 /// What people removed from our latest is gone for good.
@@ -181,7 +230,9 @@ async fn calm(scene: &Scene<'_>, faults: &mut Vec<String>) {
     }
     if traffic.open_max > CONNECTIONS {
         let open = traffic.open_max;
-        faults.push(format!("{open} connections to Azkaban were open at a time, {CONNECTIONS} are allowed"));
+        faults.push(format!(
+            "{open} connections to Azkaban were open at a time, {CONNECTIONS} are allowed"
+        ));
     }
     assert!(traffic.uploads > 0, "the wire sees the uploads");
 }

@@ -45,14 +45,19 @@ pub(crate) async fn compare(client: &Client, state: &State, by_hand: &ByHand) ->
         match (&want, there.as_slice()) {
             (None, []) => {}
             (Some(want), [there]) if want == there => {}
-            (Some(want), []) => found.lost.push(format!("{what} is missing, {want:?} must be there")),
-            (want, there) => found.undone.push(format!("{what} is {there:?}, {want:?} must be there")),
+            (Some(want), []) => found
+                .lost
+                .push(format!("{what} is missing, {want:?} must be there")),
+            (want, there) => found
+                .undone
+                .push(format!("{what} is {there:?}, {want:?} must be there")),
         }
     }
     for ((project, flow), want) in &by_hand.crons {
         let there = crons.get(&(project.clone(), flow.clone()));
         if there.map(Vec::as_slice) != Some(std::slice::from_ref(want)) {
-            let what = format!("{project}: somebody's schedule of {flow} is {there:?}, {want:?} must be there");
+            let what =
+                format!("{project}: somebody's schedule of {flow} is {there:?}, {want:?} must be there");
             found.lost.push(what);
         }
     }
@@ -67,18 +72,24 @@ async fn flows(
     found: &mut Differences,
 ) -> Result<(), String> {
     let name = ProjectName::new(project).expect("a name");
-    let listed = client.flows(&name).await.map_err(|error| error.to_string())?.flows;
+    let listed = client
+        .flows(&name)
+        .await
+        .map_err(|error| error.to_string())?
+        .flows;
     for ((_, flow), want) in state.iter().filter(|((of, _), _)| of == project) {
         let is_there = listed.contains(flow);
         if by_hand.free.contains(&(project.to_owned(), flow.clone())) {
             continue;
         }
         match want.content {
-            None if is_there => found.undone.push(format!("{project}: {flow} is there and must be gone")),
+            None if is_there => found
+                .undone
+                .push(format!("{project}: {flow} is there and must be gone")),
             Some(want) if !is_there => {
-                found
-                    .lost
-                    .push(format!("{project}: {flow} is missing, content {want} must be there"));
+                found.lost.push(format!(
+                    "{project}: {flow} is missing, content {want} must be there"
+                ));
             }
             Some(want) => {
                 let there = content(client, &name, flow).await?;

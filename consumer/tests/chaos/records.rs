@@ -20,7 +20,9 @@ const READING: Duration = Duration::from_secs(60);
 pub(crate) async fn ranks(link: &Link, runs: &[Run]) -> BTreeMap<String, u64> {
     let mut missing: BTreeSet<&str> = runs.iter().map(|run| run.id.as_str()).collect();
     let mut ranks = BTreeMap::new();
-    let mut reader = StreamReader::open(link, RUNS, Start::First).await.expect("a stream");
+    let mut reader = StreamReader::open(link, RUNS, Start::First)
+        .await
+        .expect("a stream");
     while !missing.is_empty() {
         let Ok(record) = timeout(READING, reader.next()).await else {
             panic!("the stream of runs lacks {missing:?}");
@@ -55,7 +57,9 @@ pub(crate) async fn outcomes(link: &Link, runs: &[Run]) -> Vec<String> {
         let short = states.iter().filter(|(id, state)| state.done() < totals[id].0);
         short.count()
     };
-    let mut reader = StreamReader::open(link, OUTCOMES, Start::First).await.expect("a stream");
+    let mut reader = StreamReader::open(link, OUTCOMES, Start::First)
+        .await
+        .expect("a stream");
     while open(&states) > 0 {
         let Ok(record) = timeout(READING, reader.next()).await else {
             break;
@@ -78,18 +82,22 @@ pub(crate) async fn outcomes(link: &Link, runs: &[Run]) -> Vec<String> {
     for (id, state) in &states {
         let (total, dead) = totals[id];
         if state.done() != total {
-            faults.push(format!("run {id}: {} of {total} changes have an outcome", state.done()));
+            faults.push(format!(
+                "run {id}: {} of {total} changes have an outcome",
+                state.done()
+            ));
         } else if state.count(Outcome::Dead) != dead {
             let found: Vec<String> = state
                 .dead()
                 .iter()
                 .map(|dead| format!("{} in {}: {}", dead.label, dead.project, dead.reason))
                 .collect();
-            faults.push(format!("run {id}: {dead} should be dead and these are: {found:?}"));
+            faults.push(format!(
+                "run {id}: {dead} should be dead and these are: {found:?}"
+            ));
         }
     }
-    let contradicts =
-        |outcomes: &BTreeSet<Outcome>| outcomes.contains(&Outcome::Dead) && outcomes.len() > 1;
+    let contradicts = |outcomes: &BTreeSet<Outcome>| outcomes.contains(&Outcome::Dead) && outcomes.len() > 1;
     for ((run, seq), outcomes) in told.iter().filter(|(_, outcomes)| contradicts(outcomes)) {
         faults.push(format!("run {run}, change {seq} has the outcomes {outcomes:?}"));
     }
@@ -134,6 +142,10 @@ pub(crate) async fn dead_letters(link: &Link, runs: &[Run]) -> Vec<String> {
             }
         }
     }
-    faults.extend(missing.iter().map(|key| format!("poison that is not among the dead letters: {key:?}")));
+    faults.extend(
+        missing
+            .iter()
+            .map(|key| format!("poison that is not among the dead letters: {key:?}")),
+    );
     faults
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use flowlift_azkaban::client::ServerStatus;
 use crate::broker::Broker;
 use crate::dice::Dice;
 use crate::options::Options;
@@ -13,6 +12,7 @@ use crate::people::ByHand;
 use crate::program::Program;
 use crate::standin::Azkaban;
 use crate::wire::Wire;
+use flowlift_azkaban::client::ServerStatus;
 
 /// Shards of a round's vhost.
 pub(crate) const SHARDS: u16 = 8;
@@ -47,7 +47,13 @@ pub(crate) struct Scene<'b> {
 }
 
 impl<'b> Scene<'b> {
-    pub(crate) async fn set(broker: &'b Broker, options: &Options, name: &str, folder: PathBuf, seed: u64) -> Self {
+    pub(crate) async fn set(
+        broker: &'b Broker,
+        options: &Options,
+        name: &str,
+        folder: PathBuf,
+        seed: u64,
+    ) -> Self {
         std::fs::create_dir_all(&folder).expect("a folder for logs");
         broker.ctl(&["add_vhost", name]).await;
         broker
@@ -79,7 +85,14 @@ impl<'b> Scene<'b> {
         let url = self.broker.url(&self.vhost, &wire.address);
         let mut command = self.options.command("flowlift-consumer", &url);
         command
-            .args(["--name", &name, "--metrics-listen", "127.0.0.1:0", "--log", "human"])
+            .args([
+                "--name",
+                &name,
+                "--metrics-listen",
+                "127.0.0.1:0",
+                "--log",
+                "human",
+            ])
             .args(["--azkaban-connections", &CONNECTIONS.to_string()])
             .env("FLOWLIFT_AZKABAN_URL", format!("http://{}", self.http.address));
         let program = Program::start(&name, &mut command, &self.folder.join(format!("{name}.log")));
@@ -100,7 +113,10 @@ impl<'b> Scene<'b> {
 
     /// Goes on as soon as an upload is under way, or after a while all the same.
     pub(crate) async fn upload_under_way(&self) -> bool {
-        or_go_on(Duration::from_secs(4), async || self.http.traffic().under_way() > 0).await
+        or_go_on(Duration::from_secs(4), async || {
+            self.http.traffic().under_way() > 0
+        })
+        .await
     }
 
     /// Whether Azkaban answers its status page.
@@ -113,7 +129,15 @@ impl<'b> Scene<'b> {
 
     /// Messages in each queue of the vhost, handed out ones too.
     pub(crate) async fn depths(&self) -> BTreeMap<String, String> {
-        let list = ["-q", "list_queues", "-p", &self.vhost, "--no-table-headers", "name", "messages"];
+        let list = [
+            "-q",
+            "list_queues",
+            "-p",
+            &self.vhost,
+            "--no-table-headers",
+            "name",
+            "messages",
+        ];
         let listed = self.broker.ctl(&list).await;
         let line = |line: &str| {
             let (name, messages) = line.split_once('\t')?;
@@ -137,13 +161,14 @@ impl<'b> Scene<'b> {
             consumer.program.signal("CONT");
         }
         let mut gone = Vec::new();
-        self.fleet.retain_mut(|consumer| match consumer.program.ended_early() {
-            None => true,
-            Some(status) => {
-                gone.push(format!("{} ended by itself with {status}", consumer.name));
-                false
-            }
-        });
+        self.fleet
+            .retain_mut(|consumer| match consumer.program.ended_early() {
+                None => true,
+                Some(status) => {
+                    gone.push(format!("{} ended by itself with {status}", consumer.name));
+                    false
+                }
+            });
         self.faults.extend(gone);
         while self.fleet.len() < 2 {
             self.join().await;

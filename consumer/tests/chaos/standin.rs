@@ -3,12 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use flowlift_azkaban::client::{Client, ClientConfig};
-use tokio::process::Command;
-
 use crate::curl;
 use crate::options::Options;
 use crate::program::Program;
+use flowlift_azkaban::client::{Client, ClientConfig};
 
 /// What the consumers of a round write to.
 pub(crate) struct Azkaban {
@@ -26,9 +24,10 @@ impl Azkaban {
         let (url, standin) = match &options.azkaban {
             Some(url) => (url.clone(), None),
             None => {
-                let mut command = Command::new(options.bin.join("azkaban-standin"));
+                let mut command = options.program("azkaban-standin");
                 command.args(["--listen", "127.0.0.1:0", "--allow-faults"]);
-                let mut standin = Program::start("azkaban-standin", &mut command, &folder.join("azkaban.log"));
+                let mut standin =
+                    Program::start("azkaban-standin", &mut command, &folder.join("azkaban.log"));
                 let line = standin.says("listens on ").await;
                 let (_, rest) = line.split_once("listens on ").expect("its address");
                 let url = rest.split(' ').next().expect("its address").to_owned();

@@ -24,7 +24,8 @@ pub(crate) fn table(rounds: &[Round], verdicts: &[(&'static str, Verdict)]) -> S
     for (name, verdict) in verdicts {
         by_name.entry(name).or_default().push(verdict);
     }
-    let mut text = String::from("| round | fault | tried | changes published | lost | undone | other findings |\n");
+    let mut text =
+        String::from("| round | fault | tried | changes published | lost | undone | other findings |\n");
     text.push_str("|---|---|---:|---:|---:|---:|---:|\n");
     for round in rounds {
         let Some(of_it) = by_name.get(round.name) else {

@@ -10,8 +10,14 @@ use crate::scene::Scene;
 /// Sets a counted fault, again and again until so many uploads were hit.
 async fn hit(scene: &Scene<'_>, name: &str, times: u64) -> u64 {
     for n in 0..times {
-        scene.azkaban.faults(json!({name: 1, "fail_persist_after": n * 3})).await;
-        let hit = or_go_on(Duration::from_secs(60), async || scene.azkaban.fault(name).await == 0).await;
+        scene
+            .azkaban
+            .faults(json!({name: 1, "fail_persist_after": n * 3}))
+            .await;
+        let hit = or_go_on(Duration::from_secs(60), async || {
+            scene.azkaban.fault(name).await == 0
+        })
+        .await;
         if !hit {
             return n;
         }
@@ -42,7 +48,10 @@ pub(super) async fn persist_fails(scene: &mut Scene<'_>) -> u64 {
 pub(super) async fn hang(scene: &mut Scene<'_>) -> u64 {
     for _ in 0..3 {
         scene.azkaban.faults(json!({"hang": 1, "hang_ms": 20_000})).await;
-        or_go_on(Duration::from_secs(30), async || scene.azkaban.fault("hang").await == 0).await;
+        or_go_on(Duration::from_secs(30), async || {
+            scene.azkaban.fault("hang").await == 0
+        })
+        .await;
         for victim in scene.fleet.drain(..) {
             victim.program.signal("KILL");
         }
@@ -60,7 +69,10 @@ pub(super) async fn zombies(scene: &mut Scene<'_>) -> u64 {
     for _ in 0..TIMES {
         scene.azkaban.faults(json!({"ms_per_flow": 150})).await;
         let before = scene.azkaban.stat("uploads").await;
-        or_go_on(Duration::from_secs(30), async || scene.azkaban.stat("uploads").await > before).await;
+        or_go_on(Duration::from_secs(30), async || {
+            scene.azkaban.stat("uploads").await > before
+        })
+        .await;
         for victim in scene.fleet.drain(..) {
             victim.program.signal("KILL");
         }
@@ -100,7 +112,10 @@ pub(super) async fn answers_lost(scene: &mut Scene<'_>) -> u64 {
     const TIMES: u32 = 6;
     for n in 1..=TIMES {
         scene.http.swallow_answers(1);
-        or_go_on(Duration::from_secs(60), async || scene.http.traffic().swallowed >= n).await;
+        or_go_on(Duration::from_secs(60), async || {
+            scene.http.traffic().swallowed >= n
+        })
+        .await;
         for_seconds(1).await;
     }
     u64::from(scene.http.traffic().swallowed)

@@ -62,7 +62,9 @@ async fn leave(scene: &mut Scene<'_>, times: u64, signals: usize) -> u64 {
         let allowed: &[i32] = if signals == 1 { &[0] } else { &[0, 75] };
         if !status.code().is_some_and(|code| allowed.contains(&code)) {
             let name = leaving.name;
-            scene.faults.push(format!("{name} ended with {status} after SIGTERM"));
+            scene
+                .faults
+                .push(format!("{name} ended with {status} after SIGTERM"));
         }
     }
     times

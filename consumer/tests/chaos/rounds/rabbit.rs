@@ -68,8 +68,7 @@ pub(super) async fn nobody_has_network(scene: &mut Scene<'_>) -> u64 {
 
 /// RabbitMQ closes channels when it finds a mistake on them; here it is told that there was one.
 pub(super) async fn close_channels(scene: &mut Scene<'_>) -> u64 {
-    let closing =
-        "[exit(Pid, {amqp_error, precondition_failed, \"chaos\", none}) || Pid <- rabbit_channel:list_local()], ok.";
+    let closing = "[exit(Pid, {amqp_error, precondition_failed, \"chaos\", none}) || Pid <- rabbit_channel:list_local()], ok.";
     for _ in 0..5 {
         scene.upload_under_way().await;
         scene.broker.ctl(&["eval", closing]).await;
@@ -100,7 +99,10 @@ pub(super) async fn delete_shards(scene: &mut Scene<'_>) -> u64 {
             let queue = shard_queue(shard);
             let depths = scene.depths().await;
             if depths.get(&queue).map(String::as_str) == Some("0") {
-                scene.broker.ctl(&["delete_queue", "-p", &scene.vhost, &queue, "--if-empty"]).await;
+                scene
+                    .broker
+                    .ctl(&["delete_queue", "-p", &scene.vhost, &queue, "--if-empty"])
+                    .await;
                 deleted += 1;
             }
         }
@@ -115,9 +117,11 @@ pub(super) async fn delete_outcomes(scene: &mut Scene<'_>) -> u64 {
         .broker
         .ctl(&["delete_queue", "-p", &scene.vhost, OUTCOMES])
         .await;
-    until("the stream of outcomes is declared again", Duration::from_secs(120), async || {
-        scene.broker.depth(&scene.vhost, OUTCOMES).await
-    })
+    until(
+        "the stream of outcomes is declared again",
+        Duration::from_secs(120),
+        async || scene.broker.depth(&scene.vhost, OUTCOMES).await,
+    )
     .await;
     for_seconds(2).await;
     1
