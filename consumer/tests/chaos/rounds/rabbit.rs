@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flowlift_common::topology::{OUTCOMES, shard_queue};
 
-use crate::patience::{for_seconds, until};
+use crate::patience::{for_seconds, or_go_on, until};
 use crate::scene::{SHARDS, Scene};
 
 pub(super) async fn kill(scene: &mut Scene<'_>) -> u64 {
@@ -91,22 +91,33 @@ pub(super) async fn memory_alarm(scene: &mut Scene<'_>) -> u64 {
     2
 }
 
-/// What lies in a queue goes with it, so only empty ones are deleted, all their messages settled.
+/// What lies in a queue goes with it, so only empty ones are deleted, while the producer is held back.
 pub(super) async fn delete_shards(scene: &mut Scene<'_>) -> u64 {
     let mut deleted = 0;
     for turn in 0..4 {
-        for shard in (0..SHARDS).filter(|shard| shard % 4 == turn) {
-            let queue = shard_queue(shard);
+        scene.producer.silence();
+        let mine: Vec<String> = (0..SHARDS)
+            .filter(|shard| shard % 4 == turn)
+            .map(shard_queue)
+            .collect();
+        or_go_on(Duration::from_secs(60), async || {
             let depths = scene.depths().await;
-            if depths.get(&queue).map(String::as_str) == Some("0") {
+            mine.iter()
+                .all(|queue| depths.get(queue).map(String::as_str) == Some("0"))
+        })
+        .await;
+        let depths = scene.depths().await;
+        for queue in &mine {
+            if depths.get(queue).map(String::as_str) == Some("0") {
                 scene
                     .broker
-                    .ctl(&["delete_queue", "-p", &scene.vhost, &queue, "--if-empty"])
+                    .ctl(&["delete_queue", "-p", &scene.vhost, queue])
                     .await;
                 deleted += 1;
             }
         }
-        for_seconds(3).await;
+        scene.producer.restore();
+        for_seconds(4).await;
     }
     deleted
 }
