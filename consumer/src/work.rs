@@ -43,6 +43,8 @@ pub struct Prepared {
     pub schedules: Arc<Vec<ScheduleStep>>,
     /// The highest version seen before it; 0: never uploaded.
     pub highest: u32,
+    /// The version that was active then; 0: none.
+    pub follows: u32,
     /// Changes that the upload carries.
     pub carried: usize,
     /// What to remember if nothing is uploaded.

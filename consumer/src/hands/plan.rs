@@ -86,6 +86,7 @@ fn work_out(
         expected: Arc::new(plan.expected),
         schedules: Arc::new(plan.schedules),
         highest: base.highest,
+        follows: base.base.active.as_ref().map_or(0, |active| active.version),
         carried,
         seen: plan.seen,
         restored: plan.restored,

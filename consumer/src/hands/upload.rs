@@ -49,8 +49,9 @@ impl Hands {
                 let took = begun.elapsed();
                 self.metrics
                     .upload_landed(took, prepared.zip.len() as u64, prepared.carried as u64);
-                // also where the project was made anew in between: then nothing of it is ours
-                let overtook = answer.version != highest + 1;
+                // any number in between may be somebody's: one whose install failed as far as we saw, or one that was
+                // still being stored; also where the project was made anew
+                let overtook = answer.version != prepared.follows + 1;
                 self.work().project = Some(answer.project_id);
                 self.work().upload = Some(UploadFacts {
                     attempt: prepared.attempt.clone(),

@@ -120,7 +120,9 @@ impl Draft<'_> {
             Schedule::Remove => Wish::Remove,
             Schedule::Set(cron) => Wish::Set(cron.clone()),
         };
-        if entry.owner != one.owner || entry.cron_at > Some(one.order) {
+        // nobody's change, before an owner adopted the flow
+        let may = one.owner.is_empty() || entry.owner == one.owner;
+        if !may || entry.cron_at > Some(one.order) {
             return;
         }
         if entry.cron_at < Some(one.order) {

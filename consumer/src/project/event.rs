@@ -104,7 +104,8 @@ pub enum Doubtful {
 pub struct Uploaded {
     /// How long it took.
     pub took: Duration,
-    /// Whether its version is not the next one after the base's: somebody uploaded in between, and was overwritten.
+    /// Whether its version is not the next one after the one that was active: somebody may have uploaded in between, and been
+    /// overwritten.
     pub overtook: bool,
 }
 
@@ -275,7 +276,7 @@ pub enum LogLine {
         /// Azkaban's words.
         text: String,
     },
-    /// Somebody uploaded between the base and the own upload.
+    /// Somebody may have uploaded between the base and the own upload.
     Overtook,
     /// The project cannot go on; its messages are set aside.
     Parked {
