@@ -10,10 +10,12 @@ use crate::scene::Scene;
 /// Sets a counted fault, again and again until so many uploads were hit.
 async fn hit(scene: &Scene<'_>, name: &str, times: u64) -> u64 {
     for n in 0..times {
-        scene
-            .azkaban
-            .faults(json!({name: 1, "fail_persist_after": n * 3}))
-            .await;
+        let fault = match name {
+            // said without the other it would count as both
+            "fail_persist" => json!({"fail_persist": 1, "fail_persist_after": n * 3}),
+            _ => json!({name: 1}),
+        };
+        scene.azkaban.faults(fault).await;
         let hit = or_go_on(Duration::from_secs(60), async || {
             scene.azkaban.fault(name).await == 0
         })
