@@ -196,12 +196,7 @@ impl Floor {
     /// Nothing more can come for this shard: batches that are held open begin.
     fn fill(&mut self, shard: u16) -> Vec<News> {
         let now = self.now_ms();
-        let keys: Vec<String> = self
-            .rooms
-            .iter()
-            .filter(|(_, room)| room.shard == shard)
-            .map(|(key, _)| key.clone())
-            .collect();
+        let keys = self.keys_of(|of| of == shard);
         for key in &keys {
             if let Some(room) = self.rooms.get_mut(key) {
                 room.heart.window_filled();
@@ -213,6 +208,12 @@ impl Floor {
             .iter()
             .flat_map(|key| self.hear(key, Event::Timer))
             .collect()
+    }
+
+    /// The projects in hand of some shards.
+    fn keys_of(&self, shard: impl Fn(u16) -> bool) -> Vec<String> {
+        let rooms = self.rooms.iter().filter(|(_, room)| shard(room.shard));
+        rooms.map(|(key, _)| key.clone()).collect()
     }
 
     fn due(&self, key: &str, now: u64) -> bool {
