@@ -1,7 +1,7 @@
 # One command each; `make help` tells which. What they do stands in dev/ and can be called without make.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test check fmt lint doc bench scale netns test-folders memory contract sim mutants
+.PHONY: help demo up down test check fmt lint doc bench scale netns test-folders memory contract sim mutants chaos
 
 help: ## says what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ netns: ## two consumers on two network namespaces share the work of a third
 test-folders: ## FOLDERS=DIR: project folders of other people, brought up by flowlift and by hand, must list the same flows
 	@[[ -d "$$FOLDERS" ]] || { echo 'say where the project folders are: FOLDERS=DIR make test-folders' >&2; exit 64; }
 	FOLDERS=$$(realpath "$$FOLDERS") dev/broker run -- cargo test -p flowlift --test folders -- --nocapture
+
+chaos: ## consumers, RabbitMQ and Azkaban die, hang and lie under load; nothing may be lost or undone (ROUNDS=n, ONLY=name, AZKABAN_URL=...)
+	@dev/chaos
 
 memory: ## peak memory of producer and consumer with a million flows queued
 	@dev/memory
