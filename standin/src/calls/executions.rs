@@ -22,7 +22,7 @@ pub(super) fn whole(call: &OnExecution<'_>, project: &Project, ret: &mut HashMap
     ret.put("execid", facts.id);
     ret.put("projectId", facts.project);
     ret.put("project", project.name.clone());
-    node(&call.execution.run().nodes, ROOT, ret);
+    node(&call.execution.run().shown(), ROOT, ret);
 }
 
 fn node(nodes: &[Node], at: usize, json: &mut HashMapJson) {
@@ -81,8 +81,9 @@ fn attempts(one: &Node, json: &mut HashMapJson) {
 /// Nodes that changed since then; the flow's own times always.
 pub(super) fn update(call: &OnExecution<'_>, since: i64, ret: &mut HashMapJson) {
     let run = call.execution.run();
-    updated(&run.nodes, ROOT, since, ret);
-    let flow = run.flow();
+    let nodes = run.shown();
+    updated(&nodes, ROOT, since, ret);
+    let flow = &nodes[ROOT];
     ret.put("status", flow.status.name());
     ret.put("startTime", flow.start_ms);
     ret.put("endTime", flow.end_ms);
@@ -225,7 +226,7 @@ fn log(
     ret.put("length", i64::try_from(text.len()).unwrap_or(i64::MAX));
     ret.put("offset", offset);
     ret.put("data", html::escape(&text));
-    Ok(utf8(&ret.json()))
+    Ok(utf8(&ret.json_of_put_all()))
 }
 
 /// No job here writes statistics.

@@ -117,7 +117,10 @@ async fn on_execution(word: &str, call: &OnExecution<'_>) -> Answered {
     };
     match word {
         "fetchexecflow" => executions::whole(call, &project, &mut ret),
-        "fetchexecflowupdate" => executions::update(call, since, &mut ret),
+        "fetchexecflowupdate" => {
+            executions::update(call, since, &mut ret);
+            return Ok(Answer::json(&ret.json_of_put_all()));
+        }
         "flowInfo" => executions::info(call, &project, &mut ret),
         "fetchExecFlowLogs" => return executions::flow_logs(call, ret),
         "fetchExecJobLogs" => return executions::job_logs(call, ret),

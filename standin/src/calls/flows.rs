@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::calls::manager::Call;
 use crate::exec::execution::Execution;
 use crate::exec::status::Status;
+use crate::exec::tree;
 use crate::state::flows::{Flow, Flows, Node, Props};
 use crate::wire::failure::Failure;
 use crate::wire::java::hash_order;
@@ -27,7 +28,12 @@ pub(super) fn list(call: &Call<'_>, ret: &mut HashMapJson) -> Done {
 
 pub(super) fn graph(call: &Call<'_>, ret: &mut HashMapJson) -> Done {
     let id = call.request.need("flow")?;
-    fill_graph(&active(call), &call.project.name, id, ret);
+    let flows = active(call);
+    // Flows within flows can be many, or deep.
+    if tree::build(&flows, id).is_err() {
+        return Err(Failure::stack_overflow());
+    }
+    fill_graph(&flows, &call.project.name, id, ret);
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! It goes through the jobs as Azkaban's `FlowRunner` does, so that statuses, times and lines of the flow's log come in
 //! the same order. What is to be done stands in [`Run::acts`] afterwards.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ pub(crate) struct Run {
     finished: bool,
     /// Jobs that were started and have not ended.
     active: usize,
+    /// Jobs that ended while the flow was paused, as they were before: the flow's row is not written until it goes on.
+    frozen: Vec<(usize, Node)>,
     /// Nodes that ended and whose dependents were not looked at yet.
     ended: Vec<usize>,
     acts: Vec<Act>,
@@ -61,6 +64,7 @@ impl Run {
             failed: false,
             finished: false,
             active: 0,
+            frozen: Vec::new(),
             ended: Vec::new(),
             acts: Vec::new(),
         }
@@ -73,6 +77,15 @@ impl Run {
 
     pub(crate) fn flow(&self) -> &Node {
         &self.nodes[ROOT]
+    }
+
+    /// All nodes as the web server sees them.
+    pub(crate) fn shown(&self) -> Cow<'_, [Node]> {
+        let mut nodes = Cow::Borrowed(self.nodes.as_slice());
+        for (at, before) in &self.frozen {
+            nodes.to_mut()[*at] = before.clone();
+        }
+        nodes
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -131,6 +144,9 @@ impl Run {
     /// How a job ended; a killed one is killed, whatever it came to.
     pub(crate) fn job_came_to(&mut self, at: usize, status: Status, now: i64) -> Status {
         let status = if self.killed { Status::Killed } else { status };
+        if self.paused {
+            self.frozen.push((at, self.nodes[at].clone()));
+        }
         self.set(at, status, now);
         self.nodes[at].end_ms = now;
         status
@@ -155,6 +171,7 @@ impl Run {
         }
         self.log(format!("Flow resumed by {user}"));
         self.paused = false;
+        self.frozen.clear();
         let status = if self.failed {
             Status::FailedFinishing
         } else {
@@ -181,6 +198,7 @@ impl Run {
         self.log(format!("Kill has been called on execution {id}"));
         self.set(ROOT, Status::Killing, now);
         self.paused = false;
+        self.frozen.clear();
         self.killed = true;
         self.log(format!("Killing {} jobs.", self.active));
         for at in 0..self.nodes.len() {
