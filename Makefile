@@ -1,7 +1,7 @@
 # One command each; `make help` tells which. What they do stands in dev/ and can be called without make.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test check fmt lint doc bench scale netns test-folders memory contract sim mutants chaos
+.PHONY: help demo up down test check fmt lint doc bench scale netns test-folders memory contract sim mutants chaos bench-standin
 
 help: ## says what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -58,4 +58,7 @@ mutants: ## switches one safeguard off at a time: the simulation must notice
 	@dev/sim mutants
 
 contract: ## what the stand-in answers, asked of a real Azkaban: AZKABAN_URL=... (else of the stand-in)
-	cargo test -p azkaban-standin --test it contract
+	@dev/contract
+
+bench-standin: ## memory for a million flows and the time of an upload of 10,000, against the stand-in's limits
+	@dev/bench-standin
