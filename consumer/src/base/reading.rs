@@ -195,9 +195,11 @@ impl Reading {
             return false;
         };
         let lines = self.lines();
-        let base = manifest.base.as_ref().map(|base| base.file.as_str());
+        let base = manifest.base.as_ref();
+        // by number, too: people upload again under the name that they downloaded
         lines.first() == Some(&newest.file_name.as_str())
-            && lines.get(1).copied() == base
+            && lines.get(1).copied() == base.map(|base| base.file.as_str())
+            && newest.number == base.map_or(0, |base| base.version) + 1
             && !may_have_dropped(&self.log, &flows_of(newest).collect())
     }
 

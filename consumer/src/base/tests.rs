@@ -316,6 +316,14 @@ mod asking {
     }
 
     #[test]
+    fn a_persons_upload_under_our_bases_name_is_not_passed_over() {
+        let mut reading = Reading::begin(ours(5, 4, 3, &[("a", "x", 1)], &[]), false);
+        reading.need();
+        reading.log(log(&["ours-4-5.zip", "v3", "v3"]));
+        assert_eq!(reading.need(), Need::Version(4));
+    }
+
+    #[test]
     fn a_rejected_zip_on_top_is_passed_over_although_it_makes_the_same_flows() {
         let rejected = ours(4, 4, 3, &[("a", "never active", 9)], &[]);
         let mut reading = Reading::begin(rejected, false);

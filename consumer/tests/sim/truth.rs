@@ -115,13 +115,16 @@ impl Wanted {
                         ..FlowWanted::default()
                     };
                     let before = self.flows.get(&flow).cloned().unwrap_or_else(new);
-                    let others = before.paths.is_some() && !before.owner.is_empty() && before.owner != asked.owner;
+                    let others =
+                        before.paths.is_some() && !before.owner.is_empty() && before.owner != asked.owner;
                     if counts == Counts::Superseded && others {
                         continue;
                     }
                     let mut crons = before.crons;
                     match &upsert.schedule {
-                        Schedule::Set(cron) if counts != Counts::FlowOnly && cron != BAD_CRON => crons = [Some(cron.clone())].into(),
+                        Schedule::Set(cron) if counts != Counts::FlowOnly && cron != BAD_CRON => {
+                            crons = [Some(cron.clone())].into()
+                        }
                         Schedule::Remove => crons = [None].into(),
                         Schedule::Keep if before.paths.is_some() => {}
                         // a refused one leaves what is there, which older changes of its batch may not have set; a deletion
@@ -146,7 +149,10 @@ impl Wanted {
                 let except = |key: &str| pattern.except.iter().any(|flow| flow.key() == key);
                 let mine: Vec<String> = (self.flows.iter())
                     .filter(|(key, flow)| {
-                        flow.paths.is_some() && flow.owner == asked.owner && glob_match(&glob, key) && !except(key)
+                        flow.paths.is_some()
+                            && flow.owner == asked.owner
+                            && glob_match(&glob, key)
+                            && !except(key)
                     })
                     .map(|(key, _)| key.clone())
                     .collect();
@@ -189,7 +195,12 @@ fn files_of(body: &Body, format: Format) -> Vec<(String, BTreeMap<String, Bytes>
                     name == flow.as_str() || unit.flows.iter().all(|flow| flow.as_str() != name)
                 };
                 let files = unit.files.iter().filter(|(path, _)| own(path));
-                (flow.key(), files.map(|(path, content)| (path.clone(), content.0.clone())).collect())
+                (
+                    flow.key(),
+                    files
+                        .map(|(path, content)| (path.clone(), content.0.clone()))
+                        .collect(),
+                )
             })
             .collect(),
     }
