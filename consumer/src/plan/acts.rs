@@ -60,7 +60,11 @@ impl Draft<'_> {
         let known = self.newest(key);
         if let Some(known) = known.filter(|known| *known >= one.order) {
             let same = known == one.order;
-            return Ok(Some(if same { Decision::Unchanged } else { Decision::Superseded }));
+            return Ok(Some(if same {
+                Decision::Unchanged
+            } else {
+                Decision::Superseded
+            }));
         }
         // also where an older change of the flow is known: the pattern found nothing to delete then
         let deleted = self

@@ -170,7 +170,10 @@ impl Clock {
         let Some(mut work) = taken else { return };
         let before = self.current.replace(Some(id));
         self.polls.set(self.polls.get() + 1);
-        assert!(self.polls.get() < STEPS, "something spins: {STEPS} steps in one night");
+        assert!(
+            self.polls.get() < STEPS,
+            "something spins: {STEPS} steps in one night"
+        );
         let done = work.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         self.current.set(before);
         let mut tasks = self.tasks.borrow_mut();
@@ -328,7 +331,13 @@ pub(crate) async fn first<A, B>(a: impl Future<Output = A>, b: impl Future<Outpu
 mod tests {
     use super::*;
 
-    fn noted(clock: &Rc<Clock>, owner: Owner, at: Ms, notes: &Rc<RefCell<Vec<(Ms, u32)>>>, what: u32) -> TaskId {
+    fn noted(
+        clock: &Rc<Clock>,
+        owner: Owner,
+        at: Ms,
+        notes: &Rc<RefCell<Vec<(Ms, u32)>>>,
+        what: u32,
+    ) -> TaskId {
         let (inner, notes) = (Rc::clone(clock), Rc::clone(notes));
         clock.spawn(owner, async move {
             inner.sleep_until(at).await;

@@ -20,7 +20,12 @@ pub(crate) fn spread(w: &W) {
     });
     some(w, weather.azkaban_cuts, |w| async move {
         let (node, time) = (any_node(&w), long(&w));
-        tell!(w, "night-{}: is cut off from Azkaban for {} s", node + 1, time / 1_000);
+        tell!(
+            w,
+            "night-{}: is cut off from Azkaban for {} s",
+            node + 1,
+            time / 1_000
+        );
         w.nodes[node].azkaban_cut_until.set(w.now() + time);
     });
     some(w, weather.leaves, |w| async move {

@@ -14,7 +14,13 @@ const ALL: Safeguards = Safeguards::ALL;
 /// Each safeguard's name and what is left without it.
 const MUTANTS: [(&str, Safeguards); 6] = [
     ("the fence", Safeguards { fence: false, ..ALL }),
-    ("the manifest's orders", Safeguards { manifest: false, ..ALL }),
+    (
+        "the manifest's orders",
+        Safeguards {
+            manifest: false,
+            ..ALL
+        },
+    ),
     (
         "the version check",
         Safeguards {
@@ -29,7 +35,13 @@ const MUTANTS: [(&str, Safeguards); 6] = [
             ..ALL
         },
     ),
-    ("the read-back", Safeguards { read_back: false, ..ALL }),
+    (
+        "the read-back",
+        Safeguards {
+            read_back: false,
+            ..ALL
+        },
+    ),
     (
         "the second look",
         Safeguards {
@@ -56,7 +68,10 @@ fn every_safeguard_is_missed_when_it_is_off() {
                 wrong[0]
             ),
             None => {
-                println!("without {name}: {count} seeds notice nothing, in {:.1?}", begun.elapsed());
+                println!(
+                    "without {name}: {count} seeds notice nothing, in {:.1?}",
+                    begun.elapsed()
+                );
                 unnoticed.push(name);
             }
         }

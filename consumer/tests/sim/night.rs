@@ -83,7 +83,11 @@ pub(crate) fn play(seed: u64, safeguards: Safeguards, story: &Rc<Story>) -> Resu
 fn begin(w: &W) {
     for node in 0..w.nodes.len() {
         let world = Rc::clone(w);
-        let at = if node == 0 { 0 } else { w.between(0, w.weather.night / 2) };
+        let at = if node == 0 {
+            0
+        } else {
+            w.between(0, w.weather.night / 2)
+        };
         w.clock.spawn(OUTSIDE, async move {
             world.clock.sleep(at).await;
             life::start(&world, node);

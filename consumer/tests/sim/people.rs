@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use bytes::Bytes;
-use flowlift_azkaban::{PROJECT_FILE, Tree};
 use flowlift_azkaban::name::fold;
+use flowlift_azkaban::{PROJECT_FILE, Tree};
 use flowlift_common::Order;
 use flowlift_common::manifest::{self, Manifest};
 
@@ -62,7 +62,11 @@ pub(crate) async fn visit(w: W, number: usize) {
         "person {number}: has {key} version {} and changes {:?}{}",
         found.version,
         visit.edits.keys().collect::<Vec<_>>(),
-        if visit.keeps_manifest { "" } else { ", without our hidden file" }
+        if visit.keeps_manifest {
+            ""
+        } else {
+            ", without our hidden file"
+        }
     );
     let who = format!("person-{}", w.truth.borrow().visits.len());
     w.truth.borrow_mut().visits.push(visit);
@@ -80,10 +84,16 @@ pub(crate) async fn visit(w: W, number: usize) {
 
 fn edit(w: &W, key: &str, number: usize, found: &Downloaded) -> (Visit, String, Tree) {
     let mut tree = found.content.tree.clone();
-    let manifest = tree.get(manifest::PATH).and_then(|json| Manifest::read(json).ok());
+    let manifest = tree
+        .get(manifest::PATH)
+        .and_then(|json| Manifest::read(json).ok());
     let was_active = w.watch.was_active(found.project_id, found.version);
     let orders = manifest.map_or_else(BTreeMap::new, |manifest| {
-        manifest.flows.into_iter().map(|(key, entry)| (key, entry.order)).collect()
+        manifest
+            .flows
+            .into_iter()
+            .map(|(key, entry)| (key, entry.order))
+            .collect()
     });
     let mut visit = Visit {
         key: key.to_owned(),
@@ -93,7 +103,12 @@ fn edit(w: &W, key: &str, number: usize, found: &Downloaded) -> (Visit, String, 
         ..Visit::default()
     };
     for change in 0..w.between(1, 3) {
-        let there: Vec<String> = visit.there.iter().filter(|flow| !flow.starts_with('g')).cloned().collect();
+        let there: Vec<String> = visit
+            .there
+            .iter()
+            .filter(|flow| !flow.starts_with('g'))
+            .cloned()
+            .collect();
         let words = format!("echo by hand {number} {change}");
         if there.is_empty() || w.between(0, 2) == 0 {
             let files = files(w, &format!("m{number}{change}"), &words);
@@ -129,7 +144,10 @@ fn files(w: &W, flow: &str, command: &str) -> BTreeMap<String, Bytes> {
         let text = format!("nodes:\n- name: end\n  type: command\n  config:\n    command: {command}\n");
         (format!("{flow}.flow"), text)
     } else {
-        (format!("{flow}.job"), format!("type=command\ncommand={command}\n"))
+        (
+            format!("{flow}.job"),
+            format!("type=command\ncommand={command}\n"),
+        )
     };
     BTreeMap::from([(path, text.into())])
 }
@@ -169,7 +187,10 @@ async fn delete(w: &W, key: &str) {
 
 /// Notes that a person's upload became active.
 pub(crate) fn landed(w: &W, who: &str) {
-    if let Some(number) = who.strip_prefix("person-").and_then(|number| number.parse::<usize>().ok()) {
+    if let Some(number) = who
+        .strip_prefix("person-")
+        .and_then(|number| number.parse::<usize>().ok())
+    {
         let now = w.now();
         if let Some(visit) = w.truth.borrow_mut().visits.get_mut(number) {
             visit.landed_at = Some(now);

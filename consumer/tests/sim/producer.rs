@@ -135,7 +135,11 @@ pub(crate) async fn publish(w: &W, envelope: &Rc<Envelope>) -> bool {
             if !w.strikes(w.weather.lost_confirm) {
                 return true;
             }
-            tell!(w, "run {}: a confirm is lost, it publishes again", short(envelope.run));
+            tell!(
+                w,
+                "run {}: a confirm is lost, it publishes again",
+                short(envelope.run)
+            );
         }
         let pause: Ms = w.between(100, 3_000);
         w.clock.sleep(pause).await;
@@ -161,12 +165,14 @@ fn act(w: &W) -> Act {
             body: Body::Unit(unit(w)),
             schedule: schedule(w),
         }),
-        62..=84 => Act::Delete {
-            flow: name(w),
-        },
+        62..=84 => Act::Delete { flow: name(w) },
         85..=90 => Act::DeleteMatching(Pattern {
             glob: (*w.pick(&["*", "f[12]", "F?", "g*"])).to_owned(),
-            except: if w.between(0, 1) == 0 { vec![] } else { vec![name(w)] },
+            except: if w.between(0, 1) == 0 {
+                vec![]
+            } else {
+                vec![name(w)]
+            },
         }),
         91..=96 => Act::PutFile {
             path: script(w),
@@ -231,7 +237,9 @@ fn unit(w: &W) -> Unit {
     ]);
     Unit {
         format: Format::V1,
-        flows: ["ga", "gb"].map(|name| FlowName::new(name).expect("a good name")).into(),
+        flows: ["ga", "gb"]
+            .map(|name| FlowName::new(name).expect("a good name"))
+            .into(),
         files,
     }
 }

@@ -17,7 +17,10 @@ const SEEDS: u64 = 1_000;
 /// A number from the environment.
 pub(crate) fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
+    )
 }
 
 /// What came of many seeds.
@@ -30,7 +33,12 @@ pub(crate) struct Played {
 }
 
 /// Plays `count` seeds from `first` on, on all cores; `enough` says after which broken one to stop.
-pub(crate) fn play_all(first: u64, count: u64, safeguards: Safeguards, enough: impl Fn(u64) -> bool + Sync) -> Played {
+pub(crate) fn play_all(
+    first: u64,
+    count: u64,
+    safeguards: Safeguards,
+    enough: impl Fn(u64) -> bool + Sync,
+) -> Played {
     let next = AtomicU64::new(first);
     let played = Mutex::new(Played::default());
     let worker = || {

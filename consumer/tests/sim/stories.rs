@@ -100,12 +100,18 @@ fn ends_well(w: &W) {
 fn content(w: &W) -> BTreeMap<String, Bytes> {
     let mut state = w.azkaban.state.borrow_mut();
     let project = state.project("p0").expect("the project is there");
-    project.content.as_ref().map(|content| content.tree.clone()).unwrap_or_default()
+    project
+        .content
+        .as_ref()
+        .map(|content| content.tree.clone())
+        .unwrap_or_default()
 }
 
 fn has(w: &W, path: &str, words: &str) -> bool {
     let tree = content(w);
-    let text = tree.get(path).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let text = tree
+        .get(path)
+        .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     text.is_some_and(|text| text.contains(words))
 }
 
@@ -117,7 +123,8 @@ fn land(w: &W, who: &str, file: &str, tree: BTreeMap<String, Bytes>) {
         file: file.into(),
         content: Content::of(tree),
     };
-    w.clock.spawn(OUTSIDE, install(Rc::clone(w), upload, Promise::new(&w.clock)));
+    w.clock
+        .spawn(OUTSIDE, install(Rc::clone(w), upload, Promise::new(&w.clock)));
     pass(w, 1_000);
 }
 
@@ -127,7 +134,14 @@ fn a_zombie_that_lands_over_an_acknowledged_upload_is_taken_back() {
     publish(&w, 10, vec![put("f1", "echo old", Schedule::Keep)]);
     pass(&w, 15_000);
     let mut zombie = content(&w);
-    publish(&w, 11, vec![put("f1", "echo new", Schedule::Keep), put("f2", "echo 2", Schedule::Keep)]);
+    publish(
+        &w,
+        11,
+        vec![
+            put("f1", "echo new", Schedule::Keep),
+            put("f2", "echo 2", Schedule::Keep),
+        ],
+    );
     pass(&w, 3_000);
     assert!(has(&w, "f1.job", "echo new"));
     // built on version 1 like the upload that was acknowledged, and slower
@@ -145,7 +159,11 @@ fn a_zombie_that_lands_over_an_acknowledged_upload_is_taken_back() {
     assert!(has(&w, "f1.job", "echo zombie"));
     // nothing else comes: the second look finds it
     pass(&w, 60_000);
-    assert!(has(&w, "f1.job", "echo new") && has(&w, "f2.job", "echo 2"), "{}", w.story.text());
+    assert!(
+        has(&w, "f1.job", "echo new") && has(&w, "f2.job", "echo 2"),
+        "{}",
+        w.story.text()
+    );
     ends_well(&w);
 }
 
@@ -162,8 +180,19 @@ fn a_stale_zip_without_our_hidden_file_takes_no_flows_away() {
     land(&w, "ann", "project.zip", stale);
     assert!(!has(&w, "f2.job", "echo 2"));
     pass(&w, 60_000);
-    assert!(has(&w, "f2.job", "echo 2") && has(&w, "mine.job", "noop"), "{}", w.story.text());
-    let state = w.azkaban.state.borrow_mut().project("p0").unwrap().schedules.clone();
+    assert!(
+        has(&w, "f2.job", "echo 2") && has(&w, "mine.job", "noop"),
+        "{}",
+        w.story.text()
+    );
+    let state = w
+        .azkaban
+        .state
+        .borrow_mut()
+        .project("p0")
+        .unwrap()
+        .schedules
+        .clone();
     assert_eq!(state["f2"].2, CRON, "its schedule went with it and is back");
     w.clock.end();
 }
@@ -179,7 +208,10 @@ fn a_burnt_version_is_not_taken_for_the_project() {
         let mut state = w.azkaban.state.borrow_mut();
         let project = state.project("p0").unwrap();
         // `download` hands this one out from now on
-        assert_eq!(project.add_version("flowlift-rejected.zip", &Content::of(rejected)), 2);
+        assert_eq!(
+            project.add_version("flowlift-rejected.zip", &Content::of(rejected)),
+            2
+        );
     }
     publish(&w, 11, vec![put("f2", "echo 2", Schedule::Keep)]);
     ends_well(&w);
@@ -189,12 +221,24 @@ fn a_burnt_version_is_not_taken_for_the_project() {
 #[test]
 fn an_older_change_that_comes_later_undoes_nothing() {
     let w = world(1);
-    publish(&w, 20, vec![put("f1", "echo new", Schedule::Keep), Act::Delete { flow: FlowName::new("f2").unwrap() }]);
+    publish(
+        &w,
+        20,
+        vec![
+            put("f1", "echo new", Schedule::Keep),
+            Act::Delete {
+                flow: FlowName::new("f2").unwrap(),
+            },
+        ],
+    );
     pass(&w, 5_000);
     publish(
         &w,
         10,
-        vec![put("f1", "echo old", Schedule::Set(CRON.into())), put("f2", "echo old", Schedule::Keep)],
+        vec![
+            put("f1", "echo old", Schedule::Set(CRON.into())),
+            put("f2", "echo old", Schedule::Keep),
+        ],
     );
     pass(&w, 5_000);
     assert!(has(&w, "f1.job", "echo new"));
@@ -204,7 +248,16 @@ fn an_older_change_that_comes_later_undoes_nothing() {
 #[test]
 fn whoever_dies_at_whatever_step_leaves_nothing_undone() {
     for step in [
-        "WantPermit", "AskOpenAttempts", "ReadBase", "Plan", "Make", "Announce", "Upload", "EndAttempt", "List", "Schedule",
+        "WantPermit",
+        "AskOpenAttempts",
+        "ReadBase",
+        "Plan",
+        "Make",
+        "Announce",
+        "Upload",
+        "EndAttempt",
+        "List",
+        "Schedule",
         "Settle",
     ] {
         let w = world(2);
@@ -229,10 +282,15 @@ fn a_holder_that_freezes_before_its_upload_and_wakes_later_undoes_nothing() {
     // in the middle of its work, for longer than the broker's patience
     pass(&w, 180);
     for node in 0..2 {
-        let holds = w.nodes[node].session.borrow().as_ref().is_some_and(|session| !session.floor.is_idle());
+        let holds = w.nodes[node]
+            .session
+            .borrow()
+            .as_ref()
+            .is_some_and(|session| !session.floor.is_idle());
         if holds {
             let world = Rc::clone(&w);
-            w.clock.spawn(OUTSIDE, async move { life::freeze(&world, node, 200_000).await });
+            w.clock
+                .spawn(OUTSIDE, async move { life::freeze(&world, node, 200_000).await });
         }
     }
     pass(&w, 100_000);
@@ -249,6 +307,10 @@ fn a_consumer_that_leaves_in_the_middle_of_an_upload_finishes_it() {
     session::leave(&w, 0);
     pass(&w, 20_000);
     assert!(has(&w, "f1.job", "echo 1"), "{}", w.story.text());
-    assert!(w.broker.borrow().is_drained(), "and it was acknowledged: {}", w.story.text());
+    assert!(
+        w.broker.borrow().is_drained(),
+        "and it was acknowledged: {}",
+        w.story.text()
+    );
     ends_well(&w);
 }

@@ -101,6 +101,13 @@ pub(crate) enum Counts {
     FlowOnly,
 }
 
+impl FlowWanted {
+    /// Whether it is there and somebody else's.
+    fn is_others(&self, asked: &AskedFor) -> bool {
+        self.paths.is_some() && !self.owner.is_empty() && self.owner != asked.owner
+    }
+}
+
 impl Wanted {
     /// Takes a change; changes come oldest first.
     pub(crate) fn take(&mut self, asked: &AskedFor, counts: Counts, format: Format) {
@@ -115,13 +122,14 @@ impl Wanted {
                         ..FlowWanted::default()
                     };
                     let before = self.flows.get(&flow).cloned().unwrap_or_else(new);
-                    let others = before.paths.is_some() && !before.owner.is_empty() && before.owner != asked.owner;
-                    if counts == Counts::Superseded && others {
+                    if counts == Counts::Superseded && before.is_others(asked) {
                         continue;
                     }
                     let mut crons = before.crons;
                     match &upsert.schedule {
-                        Schedule::Set(cron) if counts != Counts::FlowOnly && cron != BAD_CRON => crons = [Some(cron.clone())].into(),
+                        Schedule::Set(cron) if counts != Counts::FlowOnly && cron != BAD_CRON => {
+                            crons = [Some(cron.clone())].into()
+                        }
                         Schedule::Remove => crons = [None].into(),
                         Schedule::Keep if before.paths.is_some() => {}
                         // a refused one leaves what is there, which older changes of its batch may not have set; a deletion
@@ -140,13 +148,21 @@ impl Wanted {
                     self.flows.insert(flow, wanted);
                 }
             }
-            Act::Delete { flow } => self.delete(&flow.key(), asked.order),
+            Act::Delete { flow } => {
+                let there = self.flows.get(&flow.key());
+                if counts != Counts::Superseded || !there.is_some_and(|there| there.is_others(asked)) {
+                    self.delete(&flow.key(), asked.order);
+                }
+            }
             Act::DeleteMatching(pattern) => {
                 let glob = fold(&pattern.glob);
                 let except = |key: &str| pattern.except.iter().any(|flow| flow.key() == key);
                 let mine: Vec<String> = (self.flows.iter())
                     .filter(|(key, flow)| {
-                        flow.paths.is_some() && flow.owner == asked.owner && glob_match(&glob, key) && !except(key)
+                        flow.paths.is_some()
+                            && flow.owner == asked.owner
+                            && glob_match(&glob, key)
+                            && !except(key)
                     })
                     .map(|(key, _)| key.clone())
                     .collect();
@@ -189,7 +205,12 @@ fn files_of(body: &Body, format: Format) -> Vec<(String, BTreeMap<String, Bytes>
                     name == flow.as_str() || unit.flows.iter().all(|flow| flow.as_str() != name)
                 };
                 let files = unit.files.iter().filter(|(path, _)| own(path));
-                (flow.key(), files.map(|(path, content)| (path.clone(), content.0.clone())).collect())
+                (
+                    flow.key(),
+                    files
+                        .map(|(path, content)| (path.clone(), content.0.clone()))
+                        .collect(),
+                )
             })
             .collect(),
     }

@@ -49,7 +49,9 @@ impl World {
             broker: RefCell::new(Broker::new(weather.shards, weather.tokens)),
             links: RefCell::default(),
             azkaban: Azkaban::new(&clock),
-            nodes: (0..weather.nodes).map(|index| Rc::new(Node::new(index))).collect(),
+            nodes: (0..weather.nodes)
+                .map(|index| Rc::new(Node::new(index)))
+                .collect(),
             truth: RefCell::default(),
             watch: Watch::default(),
             ambush: RefCell::default(),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use flowlift_azkaban::client::{ClientError, LogEntry, ProjectId, Schedule, ScheduleId, ServerStatus};
 use flowlift_azkaban::Load;
+use flowlift_azkaban::client::{ClientError, LogEntry, ProjectId, Schedule, ScheduleId, ServerStatus};
 use flowlift_azkaban::name::fold;
 
 use super::content::Content;
@@ -146,7 +146,11 @@ pub(crate) async fn download(
 }
 
 /// The flow list, from the server's memory.
-pub(crate) async fn flows(w: &W, who: Caller, key: &str) -> Result<(ProjectId, BTreeSet<String>), ClientError> {
+pub(crate) async fn flows(
+    w: &W,
+    who: Caller,
+    key: &str,
+) -> Result<(ProjectId, BTreeSet<String>), ClientError> {
     ask(w, who, "fetchprojectflows", false, |state| {
         let project = state.project(key)?;
         Ok((project.id, project.listed()))
@@ -155,7 +159,13 @@ pub(crate) async fn flows(w: &W, who: Caller, key: &str) -> Result<(ProjectId, B
 }
 
 /// The project's log, newest first.
-pub(crate) async fn log(w: &W, who: Caller, key: &str, size: usize, skip: usize) -> Result<Vec<LogEntry>, ClientError> {
+pub(crate) async fn log(
+    w: &W,
+    who: Caller,
+    key: &str,
+    size: usize,
+    skip: usize,
+) -> Result<Vec<LogEntry>, ClientError> {
     ask(w, who, "fetchProjectLogs", true, |state| {
         let project = state.project(key)?;
         Ok(project.log.iter().rev().skip(skip).take(size).cloned().collect())
@@ -181,7 +191,10 @@ pub(crate) async fn job_info(
         let Load::Flows(loaded) = &content.load else {
             return Err(missing());
         };
-        let node = loaded.flow(flow).and_then(|flow| flow.node(job)).ok_or_else(missing)?;
+        let node = loaded
+            .flow(flow)
+            .and_then(|flow| flow.node(job))
+            .ok_or_else(missing)?;
         Ok((*node.own_props).clone())
     })
     .await
@@ -257,7 +270,10 @@ pub(crate) async fn remove_schedule(w: &W, who: Caller, id: ScheduleId) -> Resul
     let now = w.now();
     ask(w, who, "removeSched", true, |state| {
         for project in state.projects.values_mut() {
-            let found = project.schedules.iter().find(|(_, (number, _, _))| *number == id.0);
+            let found = project
+                .schedules
+                .iter()
+                .find(|(_, (number, _, _))| *number == id.0);
             if let Some((flow, (number, name, cron))) = found.map(|(flow, one)| (flow.clone(), one.clone())) {
                 project.schedules.remove(&flow);
                 project.note_schedule(now, "p", &name, number, &cron, "removed");

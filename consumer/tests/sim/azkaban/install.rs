@@ -58,7 +58,9 @@ pub(crate) async fn install(w: W, upload: Upload, answer: Promise<Answer>) {
     w.clock.sleep(pause).await;
     let (version, gone) = {
         let mut state = w.azkaban.state.borrow_mut();
-        let Some(project) = state.projects.get_mut(&id) else { return };
+        let Some(project) = state.projects.get_mut(&id) else {
+            return;
+        };
         (project.active, project.clean_schedules(w.now(), &upload.key))
     };
     if !gone.is_empty() {
@@ -75,9 +77,14 @@ pub(crate) async fn install(w: W, upload: Upload, answer: Promise<Answer>) {
 async fn store(w: &W, id: ProjectId, upload: &Upload, long: Ms) -> Result<(), ClientError> {
     awake(w).await;
     if w.strikes(w.weather.persist_failure / 3) {
-        return Err(install_failed("Error initializing project id: 7 version: 9 ", None));
+        return Err(install_failed(
+            "Error initializing project id: 7 version: 9 ",
+            None,
+        ));
     }
-    let version = with(w, id, |project| project.add_version(&upload.file, &upload.content));
+    let version = with(w, id, |project| {
+        project.add_version(&upload.file, &upload.content)
+    });
     let time = w.between(1, long);
     w.clock.sleep(time).await;
     awake(w).await;
@@ -108,7 +115,12 @@ async fn store(w: &W, id: ProjectId, upload: &Upload, long: Ms) -> Result<(), Cl
         project.log_upload(now, &upload.who, &upload.file);
         project.clean_old();
     });
-    tell!(w, "azkaban: {} lands as version {version} of {}", upload.file, upload.key);
+    tell!(
+        w,
+        "azkaban: {} lands as version {version} of {}",
+        upload.file,
+        upload.key
+    );
     w.watch.landed(w, id, version, upload);
     Ok(())
 }

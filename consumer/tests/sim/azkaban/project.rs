@@ -61,7 +61,10 @@ impl Project {
 
     /// The flows it lists.
     pub(crate) fn listed(&self) -> BTreeSet<String> {
-        self.content.as_ref().map(|content| content.listed()).unwrap_or_default()
+        self.content
+            .as_ref()
+            .map(|content| content.listed())
+            .unwrap_or_default()
     }
 
     /// The highest version, burnt ones included.
@@ -102,7 +105,15 @@ impl Project {
     }
 
     /// A line about a schedule, in Azkaban's words.
-    pub(crate) fn note_schedule(&mut self, now: Ms, project: &str, flow: &str, number: i64, cron: &str, what: &str) {
+    pub(crate) fn note_schedule(
+        &mut self,
+        now: Ms,
+        project: &str,
+        flow: &str,
+        number: i64,
+        cron: &str,
+        what: &str,
+    ) {
         let words = format!(
             "Schedule {project}.{flow} ({number}) to be run at (starting) 2026-11-24T03:05:00.000Z with CronExpression {{{cron}}} and \
              timezone UTC has been {what}."

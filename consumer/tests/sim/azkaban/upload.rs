@@ -44,7 +44,12 @@ pub(crate) async fn upload(w: &W, who: Caller, upload: Upload, limit: Ms) -> Ans
         if let Caller::Node(index) = who
             && !w.nodes[index].has_lease(w.now())
         {
-            tell!(w, "night-{}: breaks {} off, it may have lost the shard", index + 1, upload.file);
+            tell!(
+                w,
+                "night-{}: breaks {} off, it may have lost the shard",
+                index + 1,
+                upload.file
+            );
             return Err(ClientError::Broken {
                 call: "upload",
                 reason: "broken off".into(),

@@ -174,7 +174,10 @@ impl Link {
         self.send(w, move |w| {
             let others: Vec<ConnId> = {
                 let broker = w.broker.borrow();
-                let open = broker.conns.iter().filter(|(id, conn)| conn.open && **id != me.id);
+                let open = broker
+                    .conns
+                    .iter()
+                    .filter(|(id, conn)| conn.open && **id != me.id);
                 open.map(|(id, _)| *id).collect()
             };
             for id in others {
@@ -228,7 +231,9 @@ impl super::super::world::World {
         let open_again = self.nodes[node].cut_until.get();
         let at = (self.now() + self.latency()).max(open_again);
         let mut broker = self.broker.borrow_mut();
-        let Some(conn) = broker.conns.get_mut(&id) else { return at };
+        let Some(conn) = broker.conns.get_mut(&id) else {
+            return at;
+        };
         conn.last[way] = conn.last[way].max(at);
         conn.last[way]
     }
@@ -282,7 +287,10 @@ impl super::super::world::World {
     /// The open connections of a machine, as the broker sees them.
     pub(crate) fn conns_of(&self, node: usize) -> Vec<ConnId> {
         let broker = self.broker.borrow();
-        let mine = broker.conns.iter().filter(|(_, conn)| conn.open && conn.node == node);
+        let mine = broker
+            .conns
+            .iter()
+            .filter(|(_, conn)| conn.open && conn.node == node);
         mine.map(|(id, _)| *id).collect()
     }
 

@@ -260,7 +260,8 @@ mod tests {
         let mut queue = queue(3);
         queue.subscribe(1, 0, 5, 3);
         let held = queue.hand_out();
-        held.iter().for_each(|one| queue.nack(1, one.tag, Return::NewestFirst));
+        held.iter()
+            .for_each(|one| queue.nack(1, one.tag, Return::NewestFirst));
         assert_eq!(numbers(&queue.hand_out()), [3, 2, 1]);
     }
 }

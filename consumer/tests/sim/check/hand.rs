@@ -35,7 +35,10 @@ impl<'t> Hand<'t> {
             .filter_map(|visit| Some((visit.landed_at?, visit)))
             .collect();
         visits.sort_by_key(|(at, _)| *at);
-        let crons = truth.crons_by_hand.iter().filter(|(project, _, _)| project == key);
+        let crons = truth
+            .crons_by_hand
+            .iter()
+            .filter(|(project, _, _)| project == key);
         let mut by_flow: BTreeMap<String, Vec<&AskedFor>> = BTreeMap::new();
         for one in asked {
             for flow in one.change.flows() {
@@ -43,9 +46,14 @@ impl<'t> Hand<'t> {
             }
         }
         Self {
-            flows: visits.iter().flat_map(|(_, visit)| visit.edits.keys().cloned()).collect(),
+            flows: visits
+                .iter()
+                .flat_map(|(_, visit)| visit.edits.keys().cloned())
+                .collect(),
             visits,
-            crons: crons.map(|(_, flow, cron)| (flow.as_str(), cron.as_str())).collect(),
+            crons: crons
+                .map(|(_, flow, cron)| (flow.as_str(), cron.as_str()))
+                .collect(),
             deleted_at: truth.deleted.get(key).copied(),
             stored: asked.iter().map(|one| (one.order, one.stored_at)).collect(),
             by_flow,
@@ -65,7 +73,10 @@ impl<'t> Hand<'t> {
     /// Whether a flow may be as it is; `asked`: it is as asked for.
     pub(super) fn may_be(&self, flow: &str, one: &FlowWanted, asked: bool, there: &There<'_>) -> bool {
         let stored = one.by.and_then(|by| self.stored.get(&by).copied());
-        if let Some(deleted) = self.deleted_at.filter(|deleted| stored.is_none_or(|stored| stored <= *deleted)) {
+        if let Some(deleted) = self
+            .deleted_at
+            .filter(|deleted| stored.is_none_or(|stored| stored <= *deleted))
+        {
             // what was there went with the project; what came again or was on its way is there again
             let _ = deleted;
             return true;
@@ -105,9 +116,15 @@ impl<'t> Hand<'t> {
 
     /// Whether a flow may have a schedule that no change asked for.
     pub(super) fn may_schedule(&self, flow: &str, cron: Option<&String>) -> bool {
-        let by_hand = self.crons.iter().any(|(other, set)| *other == flow && cron.is_none_or(|cron| cron == set));
+        let by_hand = self
+            .crons
+            .iter()
+            .any(|(other, set)| *other == flow && cron.is_none_or(|cron| cron == set));
         // taken away with the flow, by a person or with the project
-        let taken = self.visits.iter().any(|(_, visit)| visit.edits.contains_key(flow));
+        let taken = self
+            .visits
+            .iter()
+            .any(|(_, visit)| visit.edits.contains_key(flow));
         by_hand || (cron.is_none() && (taken || self.was_deleted()))
     }
 }

@@ -37,7 +37,11 @@ fn project(w: &World, key: &str, fates: &Fates) -> Vec<String> {
         Ok(project) => project,
         Err(_) => &empty,
     };
-    let format = there.content.as_ref().and_then(|content| content.format()).unwrap_or(asked_format(w));
+    let format = there
+        .content
+        .as_ref()
+        .and_then(|content| content.format())
+        .unwrap_or(asked_format(w));
     let fate = |one: &AskedFor| fates.get(&(one.order.run, one.change.seq));
     let disputed: Vec<usize> = (asked.iter().enumerate())
         .filter(|(_, one)| fate(one).is_some_and(|fate| fate.disputed || fate.is_superseded_among_owners(w)))
@@ -49,7 +53,10 @@ fn project(w: &World, key: &str, fates: &Fates) -> Vec<String> {
         let mut wanted = Wanted::default();
         for (at, one) in asked.iter().enumerate() {
             let known = fate(one).map_or(Counts::Yes, ledger::Fate::counts);
-            let turned = disputed.iter().position(|place| *place == at).is_some_and(|bit| ways >> bit & 1 == 1);
+            let turned = disputed
+                .iter()
+                .position(|place| *place == at)
+                .is_some_and(|bit| ways >> bit & 1 == 1);
             let counts = match (turned, known) {
                 (false, known) => known,
                 (true, Counts::Yes | Counts::Superseded) => Counts::No,
@@ -60,7 +67,10 @@ fn project(w: &World, key: &str, fates: &Fates) -> Vec<String> {
         let there = There::of(there);
         let mut wrong = compare(key, &wanted, &there, &Hand::of(&truth, key, &asked));
         if format != asked_format(w) && truth.visits.is_empty() {
-            wrong.push(format!("{key} is a project of Flow {format}, it was to be {}", asked_format(w)));
+            wrong.push(format!(
+                "{key} is a project of Flow {format}, it was to be {}",
+                asked_format(w)
+            ));
         }
         if wrong.is_empty() {
             return wrong;
@@ -85,7 +95,11 @@ impl<'p> There<'p> {
     fn of(project: &'p Project) -> Self {
         Self {
             listed: project.listed().iter().map(|flow| fold(flow)).collect(),
-            tree: project.content.as_ref().map(|content| content.tree.clone()).unwrap_or_default(),
+            tree: project
+                .content
+                .as_ref()
+                .map(|content| content.tree.clone())
+                .unwrap_or_default(),
             project,
         }
     }
@@ -95,7 +109,10 @@ impl<'p> There<'p> {
         match files {
             None => !self.listed.contains(flow),
             Some(files) => {
-                self.listed.contains(flow) && files.iter().all(|(path, content)| self.tree.get(path) == Some(content))
+                self.listed.contains(flow)
+                    && files
+                        .iter()
+                        .all(|(path, content)| self.tree.get(path) == Some(content))
             }
         }
     }
@@ -104,11 +121,16 @@ impl<'p> There<'p> {
 fn compare(key: &str, wanted: &Wanted, there: &There<'_>, hand: &Hand<'_>) -> Vec<String> {
     let mut wrong = Vec::new();
     let nothing = FlowWanted::default();
-    let flows: BTreeSet<&String> = (wanted.flows.keys()).chain(&there.listed).chain(hand.flows()).collect();
+    let flows: BTreeSet<&String> = (wanted.flows.keys())
+        .chain(&there.listed)
+        .chain(hand.flows())
+        .collect();
     for flow in flows {
         let one = wanted.flows.get(flow).unwrap_or(&nothing);
         let files = one.paths.as_ref().map(|paths| {
-            let content = paths.iter().filter_map(|path| Some((path.clone(), wanted.files.get(path)?.clone())));
+            let content = paths
+                .iter()
+                .filter_map(|path| Some((path.clone(), wanted.files.get(path)?.clone())));
             content.collect::<BTreeMap<_, _>>()
         });
         let asked = there.has(flow, files.as_ref());
@@ -118,7 +140,10 @@ fn compare(key: &str, wanted: &Wanted, there: &There<'_>, hand: &Hand<'_>) -> Ve
         }
         let cron = there.project.schedules.get(flow).map(|(_, _, cron)| cron.clone());
         if asked && files.is_some() && !one.crons.contains(&cron) && !hand.may_schedule(flow, cron.as_ref()) {
-            wrong.push(format!("flow {flow} of {key} has the schedule {cron:?}, wanted {:?}", one.crons));
+            wrong.push(format!(
+                "flow {flow} of {key} has the schedule {cron:?}, wanted {:?}",
+                one.crons
+            ));
         }
     }
     for (path, present) in wanted.shared.iter().filter(|_| !hand.was_deleted()) {
@@ -136,15 +161,26 @@ fn compare(key: &str, wanted: &Wanted, there: &There<'_>, hand: &Hand<'_>) -> Ve
     wrong
 }
 
-fn told(key: &str, flow: &str, one: &FlowWanted, files: Option<&BTreeMap<String, Bytes>>, there: &There<'_>) -> String {
+fn told(
+    key: &str,
+    flow: &str,
+    one: &FlowWanted,
+    files: Option<&BTreeMap<String, Bytes>>,
+    there: &There<'_>,
+) -> String {
     let listed = there.listed.contains(flow);
     match (files, listed) {
-        (None, _) if one.by.is_none() => format!("flow {flow} of {key} is not as people left it, listed: {listed}"),
+        (None, _) if one.by.is_none() => {
+            format!("flow {flow} of {key} is not as people left it, listed: {listed}")
+        }
         (None, _) => format!("flow {flow} of {key} is there, but {:?} deleted it", one.by),
         (Some(_), false) => format!("flow {flow} of {key} is lost, {:?} brought it", one.by),
         (Some(files), true) => {
             let is: Vec<_> = files.keys().map(|path| there.tree.get(path)).collect();
-            format!("flow {flow} of {key} holds {is:?}, {:?} brought {files:?}", one.by)
+            format!(
+                "flow {flow} of {key} holds {is:?}, {:?} brought {files:?}",
+                one.by
+            )
         }
     }
 }

@@ -68,11 +68,13 @@ pub(crate) fn judge(w: &World, fates: &Fates) -> Vec<String> {
     for ((project, run, seq), asked) in &truth.asked {
         match fates.get(&(*run, *seq)) {
             None => wrong.push(format!("{} of {project} has no outcome", asked.change.label())),
-            Some(fate) if fate.outcome == Outcome::Dead && !is_culprit(w, project, asked) => wrong.push(format!(
-                "{} of {project} is dead and to blame for nothing: {}",
-                asked.change.label(),
-                fate.note.as_deref().unwrap_or_default()
-            )),
+            Some(fate) if fate.outcome == Outcome::Dead && !is_culprit(w, project, asked) => {
+                wrong.push(format!(
+                    "{} of {project} is dead and to blame for nothing: {}",
+                    asked.change.label(),
+                    fate.note.as_deref().unwrap_or_default()
+                ))
+            }
             Some(_) => {}
         }
     }
@@ -84,19 +86,30 @@ pub(crate) fn judge(w: &World, fates: &Fates) -> Vec<String> {
         broker.outcomes.iter().for_each(|event| state.settled(event));
         let asked = truth.asked.keys().filter(|(_, other, _)| *other == run).count() as u64;
         if state.done() != asked || state.total().is_some_and(|total| total != asked) {
-            wrong.push(format!("of {asked} changes of run {run} {} are settled", state.done()));
+            wrong.push(format!(
+                "of {asked} changes of run {run} {} are settled",
+                state.done()
+            ));
         }
         let dead = |((_, other, seq), _): &(&(String, RunId, u64), &AskedFor)| {
-            *other == run && fates.get(&(run, *seq)).is_some_and(|fate| fate.outcome == Outcome::Dead)
+            *other == run
+                && fates
+                    .get(&(run, *seq))
+                    .is_some_and(|fate| fate.outcome == Outcome::Dead)
         };
         if state.count(Outcome::Dead) != truth.asked.iter().filter(dead).count() as u64 {
             wrong.push(format!("the readers of run {run} disagree on what is dead"));
         }
     }
     for ((run, seq), fate) in fates {
-        let lies = broker.dead.iter().any(|letter| letter.envelope.run == *run && letter.reasons.contains_key(seq));
+        let lies = broker
+            .dead
+            .iter()
+            .any(|letter| letter.envelope.run == *run && letter.reasons.contains_key(seq));
         if fate.outcome == Outcome::Dead && !lies {
-            wrong.push(format!("change {seq} of run {run} is dead and not in the dead letters"));
+            wrong.push(format!(
+                "change {seq} of run {run} is dead and not in the dead letters"
+            ));
         }
     }
     wrong
@@ -125,7 +138,11 @@ fn is_somebody_elses(w: &World, project: &str, asked: &AskedFor) -> bool {
         match act {
             Act::PutFile { path, .. } | Act::DeleteFile { path } => [path.clone()].into(),
             // flows of a unit share files
-            _ => act.flows().iter().map(|flow| flow.key().replace("gb", "ga")).collect(),
+            _ => act
+                .flows()
+                .iter()
+                .map(|flow| flow.key().replace("gb", "ga"))
+                .collect(),
         }
     };
     let mine = things(&asked.change.act);

@@ -79,10 +79,14 @@ impl Watch {
         let mut sending = self.sending.borrow_mut();
         sending.retain(|_, one| {
             let session = w.nodes[one.node].session.borrow();
-            session.as_ref().is_some_and(|session| session.link.id == one.conn)
+            session
+                .as_ref()
+                .is_some_and(|session| session.link.id == one.conn)
         });
         for one in sending.values().filter(|one| one.key == key) {
-            let excused = [one.node, here.node].iter().any(|node| w.nodes[*node].troubled_at.get() >= one.since);
+            let excused = [one.node, here.node]
+                .iter()
+                .any(|node| w.nodes[*node].troubled_at.get() >= one.since);
             if !excused {
                 let words = format!(
                     "night-{} uploads to {key} while night-{} is still at it, and nobody died, froze or was cut off",
@@ -111,7 +115,9 @@ impl Watch {
             return;
         };
         let mut after = zip.tree.clone();
-        let new = after.remove(manifest::PATH).and_then(|json| Manifest::read(&json).ok());
+        let new = after
+            .remove(manifest::PATH)
+            .and_then(|json| Manifest::read(&json).ok());
         let old = prepared.base.manifest.clone();
         let same_words = match (old, new) {
             (Some(old), Some(new)) => {
@@ -128,7 +134,10 @@ impl Watch {
             _ => false,
         };
         if prepared.base.tree == after && same_words && !prepared.base.repair {
-            self.blame(w, format!("{} of {} changes nothing", prepared.attempt, here.project));
+            self.blame(
+                w,
+                format!("{} of {} changes nothing", prepared.attempt, here.project),
+            );
         }
     }
 
@@ -148,7 +157,10 @@ impl Watch {
 /// Whether every message is settled and nobody has anything in hand.
 pub(crate) fn is_drained(w: &World) -> bool {
     let idle = |node: &std::rc::Rc<crate::node::Node>| {
-        node.session.borrow().as_ref().is_none_or(|session| session.floor.is_idle())
+        node.session
+            .borrow()
+            .as_ref()
+            .is_none_or(|session| session.floor.is_idle())
     };
     w.broker.borrow().is_drained() && w.nodes.iter().all(idle)
 }
@@ -158,13 +170,28 @@ pub(crate) fn not_drained(w: &World) -> String {
     let broker = w.broker.borrow();
     let shards: Vec<String> = (broker.shards.iter().enumerate())
         .filter(|(_, queue)| queue.len() > 0)
-        .map(|(shard, queue)| format!("{} messages in shard {shard}, served to {:?}", queue.len(), queue.active()))
+        .map(|(shard, queue)| {
+            format!(
+                "{} messages in shard {shard}, served to {:?}",
+                queue.len(),
+                queue.active()
+            )
+        })
         .collect();
     let parked: usize = broker.parked.iter().map(std::collections::VecDeque::len).sum();
     let nodes = w.nodes.iter().filter_map(|node| {
         let session = node.session.borrow();
-        let rooms = session.as_ref().filter(|session| !session.floor.is_idle())?.floor.rooms.values();
-        Some(format!("night-{} is busy with {:?}", node.index + 1, rooms.map(|room| room.words()).collect::<Vec<_>>()))
+        let rooms = session
+            .as_ref()
+            .filter(|session| !session.floor.is_idle())?
+            .floor
+            .rooms
+            .values();
+        Some(format!(
+            "night-{} is busy with {:?}",
+            node.index + 1,
+            rooms.map(|room| room.words()).collect::<Vec<_>>()
+        ))
     });
     let nodes: Vec<String> = nodes.collect();
     format!(

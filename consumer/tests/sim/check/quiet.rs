@@ -10,7 +10,9 @@ pub(crate) fn judge(w: &World, before: u64) -> Vec<String> {
     let asked = w.azkaban.requests.get() - before;
     let allowed = LOOKS * w.weather.projects as u64;
     if asked > allowed {
-        return vec![format!("{asked} requests to Azkaban while there was nothing to do")];
+        return vec![format!(
+            "{asked} requests to Azkaban while there was nothing to do"
+        )];
     }
     Vec::new()
 }

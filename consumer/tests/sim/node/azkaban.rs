@@ -39,14 +39,23 @@ pub(super) fn watch(w: &W, place: &Place, event: &Event) {
     let now = w.now();
     let turned = with(w, place.node, place.conn, |session| {
         let floor = &mut session.floor;
-        let turned = if answers { floor.breaker.worked() } else { floor.breaker.failed(now) };
+        let turned = if answers {
+            floor.breaker.worked()
+        } else {
+            floor.breaker.failed(now)
+        };
         if let Some(room) = floor.rooms.get_mut(&place.key()) {
             room.probing = false;
         }
         turned
     });
     if turned == Some(true) {
-        tell!(w, "night-{}: Azkaban {}", place.node + 1, if answers { "answers again" } else { "is away" });
+        tell!(
+            w,
+            "night-{}: Azkaban {}",
+            place.node + 1,
+            if answers { "answers again" } else { "is away" }
+        );
     }
     if answers {
         admit_waiting(w, place.node, place.conn);
@@ -71,7 +80,10 @@ pub(super) fn wind_breaker(w: &W, node: usize, conn: ConnId) {
     let world = Rc::clone(w);
     with(w, node, conn, |session| {
         let floor = &mut session.floor;
-        let due = floor.breaker.retry_at_ms().filter(|_| !floor.kept_waiting.is_empty());
+        let due = floor
+            .breaker
+            .retry_at_ms()
+            .filter(|_| !floor.kept_waiting.is_empty());
         if floor.retry.as_ref().map(|(at, _)| *at) == due {
             return;
         }
@@ -99,7 +111,9 @@ fn answers(event: &Event) -> Option<bool> {
         | Event::Listed(Err(Trouble::Away(_)))
         | Event::Scheduled(Err(Trouble::Away(_)))
         | Event::Uploaded(Err(UploadTrouble::Not(Trouble::Away(_)))) => Some(false),
-        Event::Base(_) | Event::Made(_) | Event::Listed(_) | Event::Scheduled(_) | Event::Uploaded(Ok(_)) => Some(true),
+        Event::Base(_) | Event::Made(_) | Event::Listed(_) | Event::Scheduled(_) | Event::Uploaded(Ok(_)) => {
+            Some(true)
+        }
         _ => None,
     }
 }

@@ -8,9 +8,9 @@ use flowlift_common::{Envelope, Seen};
 use flowlift_consumer::breaker::Breaker;
 use flowlift_consumer::project::{Action, Arrival, Event, Limits, Project};
 
+use super::azkaban::{want_permit, watch, wind_breaker};
 use super::hands::Bench;
 use super::session::{self, End, with};
-use super::azkaban::{want_permit, watch, wind_breaker};
 use super::{hands, life, settle};
 use crate::broker::queue::ConnId;
 use crate::clock::{Ms, TaskId};
@@ -46,7 +46,12 @@ pub(crate) struct Room {
 impl Room {
     /// What it stands at, for people.
     pub(crate) fn words(&self) -> String {
-        format!("{:?}, timer {:?}, running {}", self.heart, self.heart.next_timer(), self.running.is_some())
+        format!(
+            "{:?}, timer {:?}, running {}",
+            self.heart,
+            self.heart.next_timer(),
+            self.running.is_some()
+        )
     }
 }
 
@@ -71,10 +76,7 @@ pub(crate) enum What {
     /// A permit was granted.
     Permit,
     /// Messages are acknowledged.
-    Settled {
-        receipts: Vec<u64>,
-        uploaded: bool,
-    },
+    Settled { receipts: Vec<u64>, uploaded: bool },
     /// Messages lie in the parked queue.
     Parked(Vec<u64>),
     /// The connection to the broker broke.
@@ -131,7 +133,11 @@ impl Place {
     /// Does something with the project's bench, if the session is still there.
     pub(crate) fn bench<T>(&self, w: &W, act: impl FnOnce(&mut Bench) -> T) -> Option<T> {
         with(w, self.node, self.conn, |session| {
-            session.floor.rooms.get_mut(&self.key()).map(|room| act(&mut room.bench))
+            session
+                .floor
+                .rooms
+                .get_mut(&self.key())
+                .map(|room| act(&mut room.bench))
         })?
     }
 }
@@ -243,7 +249,9 @@ fn wind(w: &W, place: &Place) {
     let (world, again) = (Rc::clone(w), place.clone());
     with(w, place.node, place.conn, |session| {
         let owner = session.owner;
-        let Some(room) = session.floor.rooms.get_mut(&key) else { return };
+        let Some(room) = session.floor.rooms.get_mut(&key) else {
+            return;
+        };
         let next = room.heart.next_timer();
         if room.timer.as_ref().map(|(at, _)| *at) == next {
             return;
@@ -270,9 +278,17 @@ fn wind(w: &W, place: &Place) {
 /// Carries an action out; where a kill is due, it comes before the action, in its middle or right after it.
 fn act(w: &W, place: &Place, action: Action) {
     w.watch.action(w, place.node);
-    let short = matches!(action, Action::Forget | Action::Abort | Action::Say(_) | Action::DropPermit);
+    let short = matches!(
+        action,
+        Action::Forget | Action::Abort | Action::Say(_) | Action::DropPermit
+    );
     if !short && w.strikes(w.weather.kill) {
-        tell!(w, "night-{}: is about to die at {}", place.node + 1, word(&action));
+        tell!(
+            w,
+            "night-{}: is about to die at {}",
+            place.node + 1,
+            word(&action)
+        );
         life::doom(w, place.node);
     }
     let ambush = *w.ambush.borrow();
@@ -350,7 +366,11 @@ fn abort(w: &W, place: &Place) {
     }
 }
 
-pub(super) fn run<F: Future<Output = What> + 'static>(w: &W, place: &Place, action: impl FnOnce(W, Place) -> F) {
+pub(super) fn run<F: Future<Output = What> + 'static>(
+    w: &W,
+    place: &Place,
+    action: impl FnOnce(W, Place) -> F,
+) {
     let (world, here) = (Rc::clone(w), place.clone());
     let action = action(Rc::clone(w), place.clone());
     with(w, place.node, place.conn, |session| {
@@ -370,7 +390,11 @@ pub(super) fn run<F: Future<Output = What> + 'static>(w: &W, place: &Place, acti
 fn answer(w: &W, place: &Place, epoch: u64, what: What) {
     let key = place.key();
     let fresh = with(w, place.node, place.conn, |session| {
-        let room = session.floor.rooms.get_mut(&key).filter(|room| room.epoch == epoch);
+        let room = session
+            .floor
+            .rooms
+            .get_mut(&key)
+            .filter(|room| room.epoch == epoch);
         room.is_some_and(|room| {
             room.running = None;
             true
@@ -401,7 +425,9 @@ fn answer(w: &W, place: &Place, epoch: u64, what: What) {
             Event::Settled
         }
         What::Parked(receipts) => {
-            with(w, place.node, place.conn, |session| session.floor.let_go(&receipts));
+            with(w, place.node, place.conn, |session| {
+                session.floor.let_go(&receipts)
+            });
             Event::Parked
         }
     };
@@ -425,7 +451,10 @@ pub(super) fn drain(w: &W, node: usize, conn: ConnId, shards: &BTreeSet<usize>) 
 pub(super) fn leave(w: &W, node: usize, conn: ConnId, shards: &BTreeSet<usize>) {
     let keys = with(w, node, conn, |session| {
         session.floor.draining.extend(shards);
-        shards.iter().flat_map(|shard| session.floor.of_shard(*shard)).collect::<Vec<_>>()
+        shards
+            .iter()
+            .flat_map(|shard| session.floor.of_shard(*shard))
+            .collect::<Vec<_>>()
     });
     for key in keys.unwrap_or_default() {
         hear(w, &place_of(node, conn, &key), Event::Drain);
@@ -436,7 +465,10 @@ pub(super) fn leave(w: &W, node: usize, conn: ConnId, shards: &BTreeSet<usize>) 
 fn look_quiet(w: &W, node: usize, conn: ConnId, shard: usize) {
     let held = with(w, node, conn, |session| {
         let floor = &mut session.floor;
-        let busy = floor.rooms.values().any(|room| room.shard == shard && !room.heart.is_quiet());
+        let busy = floor
+            .rooms
+            .values()
+            .any(|room| room.shard == shard && !room.heart.is_quiet());
         if busy || !floor.draining.remove(&shard) {
             return None;
         }
@@ -461,5 +493,8 @@ fn forget_shard(w: &W, floor: &mut Floor, shard: usize) -> Vec<Held> {
     floor.per_shard.remove(&shard);
     let receipts = floor.held.values().filter(|held| held.shard == shard);
     let receipts: Vec<u64> = receipts.map(|held| held.receipt).collect();
-    receipts.iter().filter_map(|receipt| floor.held.remove(receipt)).collect()
+    receipts
+        .iter()
+        .filter_map(|receipt| floor.held.remove(receipt))
+        .collect()
 }

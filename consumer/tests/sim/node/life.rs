@@ -38,7 +38,9 @@ async fn live(w: W, index: usize) {
 /// kill -9; with its machine (no word to anybody), or alone (the kernel closes its sockets).
 pub(crate) fn kill(w: &W, index: usize, power_lost: bool) {
     let node = &w.nodes[index];
-    let Some(process) = node.process.take() else { return };
+    let Some(process) = node.process.take() else {
+        return;
+    };
     tell!(
         w,
         "{}: {}",
@@ -134,12 +136,20 @@ pub(crate) async fn freeze(w: &W, index: usize, time: Ms) {
 /// Cuts a machine off from the broker for a while; each side notices when its own patience ends.
 pub(crate) fn cut(w: &W, index: usize, time: Ms) {
     let node = &w.nodes[index];
-    tell!(w, "{}: is cut off from the broker for {} s", node.name(), time / 1_000);
+    tell!(
+        w,
+        "{}: is cut off from the broker for {} s",
+        node.name(),
+        time / 1_000
+    );
     node.cut_until.set(node.cut_until.get().max(w.now() + time));
     node.troubled_at.set(w.now());
     node.falls_silent(w.now(), w.now() + time + w.between(1, 3_000));
     for conn in w.conns_of(index) {
-        let (theirs, ours) = (w.between(PATIENCE.0, PATIENCE.1), w.between(PATIENCE.0, PATIENCE.1));
+        let (theirs, ours) = (
+            w.between(PATIENCE.0, PATIENCE.1),
+            w.between(PATIENCE.0, PATIENCE.1),
+        );
         if theirs < time {
             let world = Rc::clone(w);
             w.clock.spawn(OUTSIDE, async move {
@@ -149,7 +159,11 @@ pub(crate) fn cut(w: &W, index: usize, time: Ms) {
         }
         if let Some(link) = w.link(conn).filter(|_| ours < time) {
             let world = Rc::clone(w);
-            let owner = w.nodes[index].session.borrow().as_ref().map(|session| session.owner);
+            let owner = w.nodes[index]
+                .session
+                .borrow()
+                .as_ref()
+                .map(|session| session.owner);
             w.clock.spawn(owner.unwrap_or(OUTSIDE), async move {
                 world.clock.sleep(ours).await;
                 link.give_up();

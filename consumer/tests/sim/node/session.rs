@@ -145,9 +145,7 @@ pub(crate) fn hear_hello(w: &W, conn: ConnId, joined: &str) {
     }) else {
         return;
     };
-    let falls = |shard: &usize| {
-        winner([joined, me.as_str()].into_iter(), as_u16(*shard)) == Some(joined)
-    };
+    let falls = |shard: &usize| winner([joined, me.as_str()].into_iter(), as_u16(*shard)) == Some(joined);
     let lost: BTreeSet<usize> = busy.into_iter().filter(falls).collect();
     if !lost.is_empty() {
         tell!(w, "{me}: hands shards {lost:?} over to {joined}");

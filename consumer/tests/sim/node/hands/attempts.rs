@@ -10,7 +10,9 @@ use crate::world::{W, tell};
 
 /// What former holders left: all that was confirmed before the question.
 pub(crate) async fn take_over(w: W, here: Place) -> What {
-    let Some(link) = w.link(here.conn) else { return What::Broken };
+    let Some(link) = w.link(here.conn) else {
+        return What::Broken;
+    };
     let Ok(upto) = link.confirmed(&w, |broker| broker.attempts.len()).await else {
         return What::Broken;
     };
@@ -62,7 +64,11 @@ pub(crate) async fn announce(w: W, here: Place) -> What {
         server,
     };
     let event = AttemptEvent::Begun(attempt);
-    if link.confirmed(&w, move |broker| broker.attempts.push(event)).await.is_err() {
+    if link
+        .confirmed(&w, move |broker| broker.attempts.push(event))
+        .await
+        .is_err()
+    {
         return What::Broken;
     }
     tell!(w, "{}: has announced {}", link.name, prepared.attempt);
@@ -74,17 +80,27 @@ pub(crate) async fn announce(w: W, here: Place) -> What {
 /// Writes down that an upload is decided; the road does not wait for it.
 pub(crate) fn end(w: &W, here: &Place, whose: &Doubtful, landed: bool) {
     let (attempt, _) = attempt_of(w, here, whose);
-    tell!(w, "night-{}: notes that {attempt} is decided, landed: {landed}", here.node + 1);
+    tell!(
+        w,
+        "night-{}: notes that {attempt} is decided, landed: {landed}",
+        here.node + 1
+    );
     let event = AttemptEvent::Ended {
         attempt,
         project: here.project.clone(),
         landed,
     };
     let owner = with(w, here.node, here.conn, |session| session.owner);
-    let (Some(owner), Some(link)) = (owner, w.link(here.conn)) else { return };
+    let (Some(owner), Some(link)) = (owner, w.link(here.conn)) else {
+        return;
+    };
     let (world, here) = (std::rc::Rc::clone(w), here.clone());
     w.clock.spawn(owner, async move {
-        if link.confirmed(&world, move |broker| broker.attempts.push(event)).await.is_err() {
+        if link
+            .confirmed(&world, move |broker| broker.attempts.push(event))
+            .await
+            .is_err()
+        {
             broken(&world, here.node, here.conn);
         }
     });

@@ -40,13 +40,17 @@ pub(crate) async fn read_base(w: W, here: Place) -> What {
 
 async fn find(w: &W, here: &Place) -> Result<BaseInHand, Trouble> {
     let (who, key) = (Caller::Node(here.node), here.key());
-    let latest = calls::download(w, who, &key, None).await.map_err(|error| trouble(&error))?;
+    let latest = calls::download(w, who, &key, None)
+        .await
+        .map_err(|error| trouble(&error))?;
     let Some(latest) = latest else {
         return Ok(nothing(true));
     };
     let highest = latest.version;
     let told = read_versions(w, here, latest).await?;
-    let (_, listed) = calls::flows(w, who, &key).await.map_err(|error| trouble(&error))?;
+    let (_, listed) = calls::flows(w, who, &key)
+        .await
+        .map_err(|error| trouble(&error))?;
     for finding in &told.findings {
         tell!(w, "night-{}: finds in {key}: {finding:?}", here.node + 1);
     }
@@ -121,7 +125,10 @@ pub(crate) async fn make(w: W, here: Place) -> What {
 
 /// Azkaban's process, where it tells.
 pub(super) async fn server(w: &W, here: &Place) -> Option<String> {
-    calls::status(w, Caller::Node(here.node)).await.ok().map(|status| status.pid)
+    calls::status(w, Caller::Node(here.node))
+        .await
+        .ok()
+        .map(|status| status.pid)
 }
 
 /// Looks for an attempt in the project log.
@@ -133,7 +140,13 @@ pub(crate) async fn look(w: W, here: Place, whose: Doubtful) -> What {
     };
     let log = calls::log(&w, Caller::Node(here.node), &here.key(), LOG_LINES, 0).await;
     What::Heard(Event::Looked(match log {
-        Ok(log) if log.iter().any(|entry| uploaded_file(entry) == Some(attempt.as_str())) => Ok(Landing::Landed),
+        Ok(log)
+            if log
+                .iter()
+                .any(|entry| uploaded_file(entry) == Some(attempt.as_str())) =>
+        {
+            Ok(Landing::Landed)
+        }
         Ok(_) if now.is_some() && now != sent_to => Ok(Landing::Impossible),
         Ok(_) => Ok(Landing::NotSeen),
         Err(ClientError::ProjectMissing { .. }) => Ok(Landing::Impossible),
@@ -144,7 +157,11 @@ pub(crate) async fn look(w: W, here: Place, whose: Doubtful) -> What {
 /// Whether the newest upload in the project log is this attempt; `None` where that cannot be told now.
 pub(super) async fn is_still(w: &W, here: &Place, attempt: &str) -> Option<bool> {
     match calls::log(w, Caller::Node(here.node), &here.key(), usize::MAX, 0).await {
-        Ok(log) => Some(log.iter().find_map(uploaded_file).is_none_or(|newest| newest == attempt)),
+        Ok(log) => Some(
+            log.iter()
+                .find_map(uploaded_file)
+                .is_none_or(|newest| newest == attempt),
+        ),
         Err(ClientError::ProjectMissing { .. }) => Some(true),
         Err(_) => None,
     }
@@ -152,7 +169,12 @@ pub(super) async fn is_still(w: &W, here: &Place, attempt: &str) -> Option<bool>
 
 /// Compares the flow list with what was meant.
 pub(crate) async fn list(w: W, here: Place) -> What {
-    let expected = here.bench(&w, |bench| bench.prepared.as_ref().map(|prepared| Rc::clone(&prepared.expected)));
+    let expected = here.bench(&w, |bench| {
+        bench
+            .prepared
+            .as_ref()
+            .map(|prepared| Rc::clone(&prepared.expected))
+    });
     let Some(expected) = expected.flatten() else {
         return What::Heard(Event::Listed(Err(Trouble::Later("the plan is gone".into()))));
     };

@@ -46,7 +46,9 @@ fn put(w: &W, here: &Place, at: u64, look: Look) {
     let (world, here) = (Rc::clone(w), here.clone());
     w.clock.spawn(owner, async move {
         world.clock.sleep_until(at).await;
-        let look = with(&world, here.node, here.conn, |session| session.looks.take(world.now()));
+        let look = with(&world, here.node, here.conn, |session| {
+            session.looks.take(world.now())
+        });
         if let Some(look) = look.flatten() {
             match again(&world, &here, &look).await {
                 Ok(true) => {}
@@ -67,7 +69,11 @@ async fn again(w: &W, here: &Place, look: &Look) -> Result<bool, Lost> {
     let still = is_still(w, &here, &look.attempt).await;
     link.drop_permit(w);
     let key = here.key();
-    tell!(w, "night-{}: looks at {key} again; still as uploaded: {still:?}", here.node + 1);
+    tell!(
+        w,
+        "night-{}: looks at {key} again; still as uploaded: {still:?}",
+        here.node + 1
+    );
     match still {
         Some(true) => Ok(true),
         None => Ok(false),
@@ -123,13 +129,19 @@ async fn bring_back(w: &W, node: usize, conn: ConnId, shard: usize) -> Result<()
     let link = w.link(conn).ok_or(Lost)?;
     let mine = {
         let broker = w.broker.borrow();
-        let names = broker.conns.values().filter(|conn| conn.open).map(|conn| conn.name.as_str());
+        let names = broker
+            .conns
+            .values()
+            .filter(|conn| conn.open)
+            .map(|conn| conn.name.as_str());
         winner(names, as_u16(shard)) == Some(link.name.as_str())
     };
     if !mine {
         return Ok(());
     }
-    let count = link.confirmed(w, move |broker| broker.parked[shard].len()).await?;
+    let count = link
+        .confirmed(w, move |broker| broker.parked[shard].len())
+        .await?;
     let over = with(w, node, conn, |session| {
         let now = session.began + Duration::from_millis(w.now());
         if count == 0 {
@@ -140,7 +152,11 @@ async fn bring_back(w: &W, node: usize, conn: ConnId, shard: usize) -> Result<()
     if over != Some(true) {
         return Ok(());
     }
-    tell!(w, "night-{}: tries again what is parked of shard {shard}", node + 1);
+    tell!(
+        w,
+        "night-{}: tries again what is parked of shard {shard}",
+        node + 1
+    );
     for _ in 0..count {
         // confirmed in the shard before it leaves the parked queue: who dies in between leaves it in both
         let copied = link.confirmed(w, move |broker| {
@@ -153,7 +169,10 @@ async fn bring_back(w: &W, node: usize, conn: ConnId, shard: usize) -> Result<()
         let Some(envelope) = copied.await? else { break };
         w.pump(shard);
         link.confirmed(w, move |broker| {
-            if broker.parked[shard].front().is_some_and(|front| Rc::ptr_eq(front, &envelope)) {
+            if broker.parked[shard]
+                .front()
+                .is_some_and(|front| Rc::ptr_eq(front, &envelope))
+            {
                 broker.parked[shard].pop_front();
             }
         })

@@ -19,7 +19,10 @@ pub(crate) async fn plan_batch(w: W, here: Place, ask: PlanAsk) -> What {
     let time = w.between(0, 5);
     w.clock.sleep(time).await;
     let held = with(&w, here.node, here.conn, |session| {
-        let held = ask.receipts.iter().filter_map(|receipt| session.floor.held.get(receipt));
+        let held = ask
+            .receipts
+            .iter()
+            .filter_map(|receipt| session.floor.held.get(receipt));
         held.cloned().collect::<Vec<Held>>()
     });
     let held = held.unwrap_or_default();
@@ -31,11 +34,18 @@ pub(crate) async fn plan_batch(w: W, here: Place, ask: PlanAsk) -> What {
         (base, seen) = (Rc::new(without_orders(&base)), Seen::default());
     }
     let messages: Vec<Opened> = (held.iter())
-        .map(|held| (held.receipt, for_project(Ok((*held.envelope).clone()), &here.project)))
+        .map(|held| {
+            (
+                held.receipt,
+                for_project(Ok((*held.envelope).clone()), &here.project),
+            )
+        })
         .collect();
     let (planned, plan) = prepare(&base, found.exists, &ask, &messages, &seen);
     let attempt = format!("flowlift-{}.zip", w.uuid().simple());
-    let zip = planned.upload.then(|| Content::of(pack::contents(&here.project, &base, &plan, &attempt)));
+    let zip = planned
+        .upload
+        .then(|| Content::of(pack::contents(&here.project, &base, &plan, &attempt)));
     tell!(
         w,
         "night-{}: plans {} on version {} (highest {}, generation {}): {}{}{}",
@@ -46,7 +56,10 @@ pub(crate) async fn plan_batch(w: W, here: Place, ask: PlanAsk) -> What {
         plan.manifest.generation,
         decisions(&planned, &held),
         if planned.upload { "" } else { "; no upload needed" },
-        planned.forbidden.as_ref().map_or_else(String::new, |why| format!("; forbidden: {why}"))
+        planned
+            .forbidden
+            .as_ref()
+            .map_or_else(String::new, |why| format!("; forbidden: {why}"))
     );
     let prepared = Prepared {
         held,

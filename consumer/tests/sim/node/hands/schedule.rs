@@ -19,7 +19,9 @@ pub(crate) async fn schedule(w: W, here: Place) -> What {
 
 async fn bring(w: &W, here: &Place) -> Result<Scheduled, Trouble> {
     let (who, key) = (Caller::Node(here.node), here.key());
-    let steps = here.bench(w, |bench| bench.prepared.as_ref().map(|prepared| prepared.schedules.clone()));
+    let steps = here.bench(w, |bench| {
+        bench.prepared.as_ref().map(|prepared| prepared.schedules.clone())
+    });
     let steps = steps.flatten().unwrap_or_default();
     let mut refused = Refused::new();
     for call in wanted(&steps, &standing(w, here).await?) {
@@ -48,13 +50,18 @@ async fn bring(w: &W, here: &Place) -> Result<Scheduled, Trouble> {
     }
     let changed = here.bench(w, |bench| bench.rescheduled.iter().copied().collect());
     Ok(Scheduled {
-        refused: refused.into_values().filter_map(|(id, reason)| Some((id?, reason))).collect(),
+        refused: refused
+            .into_values()
+            .filter_map(|(id, reason)| Some((id?, reason)))
+            .collect(),
         changed: changed.unwrap_or_default(),
     })
 }
 
 async fn standing(w: &W, here: &Place) -> Result<Standing, Trouble> {
-    let all = calls::schedules(w, Caller::Node(here.node)).await.map_err(|error| trouble(&error))?;
+    let all = calls::schedules(w, Caller::Node(here.node))
+        .await
+        .map_err(|error| trouble(&error))?;
     let mine = all.into_iter().filter(|one| fold(&one.project) == here.key());
     Ok(Standing::of(mine.map(|one| (one.flow, one.cron, one.id))))
 }

@@ -30,7 +30,13 @@ pub(crate) async fn upload(w: W, here: Place) -> What {
         return not("there is no zip");
     };
     let begun = w.now();
-    tell!(w, "night-{}: uploads {} to {}", here.node + 1, prepared.attempt, here.project);
+    tell!(
+        w,
+        "night-{}: uploads {} to {}",
+        here.node + 1,
+        prepared.attempt,
+        here.project
+    );
     w.watch.upload_begins(&w, &here, &prepared);
     let sent = Upload {
         key: here.key(),
@@ -61,7 +67,10 @@ pub(crate) async fn upload(w: W, here: Place) -> What {
             })
         }
         Err(error) => Err(judge::upload(&error, prepared.highest, |problems| {
-            judge::named(problems, prepared.held.iter().map(|held| (held.receipt, &*held.envelope)))
+            judge::named(
+                problems,
+                prepared.held.iter().map(|held| (held.receipt, &*held.envelope)),
+            )
         })),
     }))
 }
