@@ -57,7 +57,7 @@ fn put(flow: &str, command: &str, schedule: Schedule) -> Act {
         depends_on: vec![],
     };
     let flow = Flow {
-        name: FlowName::new(flow).unwrap(),
+        name: FlowName::new(flow).expect("a good name"),
         jobs: vec![job],
         props: BTreeMap::new(),
     };

@@ -128,7 +128,7 @@ impl Wanted {
                     let mut crons = before.crons;
                     match &upsert.schedule {
                         Schedule::Set(cron) if counts != Counts::FlowOnly && cron != BAD_CRON => {
-                            crons = [Some(cron.clone())].into()
+                            crons = [Some(cron.clone())].into();
                         }
                         Schedule::Remove => crons = [None].into(),
                         Schedule::Keep if before.paths.is_some() => {}
