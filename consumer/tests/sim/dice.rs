@@ -51,12 +51,4 @@ impl Dice {
     pub(crate) fn uuid(&mut self) -> Uuid {
         Uuid::from_u128(self.0.random())
     }
-
-    /// Any order of a list.
-    pub(crate) fn shuffle<T>(&mut self, list: &mut [T]) {
-        for last in (1..list.len()).rev() {
-            let other = self.index(last + 1);
-            list.swap(last, other);
-        }
-    }
 }

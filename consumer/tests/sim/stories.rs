@@ -57,7 +57,7 @@ fn put(flow: &str, command: &str, schedule: Schedule) -> Act {
         depends_on: vec![],
     };
     let flow = Flow {
-        name: FlowName::new(flow).unwrap(),
+        name: FlowName::new(flow).expect("a good name"),
         jobs: vec![job],
         props: BTreeMap::new(),
     };
@@ -132,7 +132,7 @@ fn land(w: &W, who: &str, file: &str, tree: BTreeMap<String, Bytes>) {
 fn a_zombie_that_lands_over_an_acknowledged_upload_is_taken_back() {
     let w = world(1);
     publish(&w, 10, vec![put("f1", "echo old", Schedule::Keep)]);
-    pass(&w, 5_000);
+    pass(&w, 15_000);
     let mut zombie = content(&w);
     publish(
         &w,
@@ -142,7 +142,7 @@ fn a_zombie_that_lands_over_an_acknowledged_upload_is_taken_back() {
             put("f2", "echo 2", Schedule::Keep),
         ],
     );
-    pass(&w, 5_000);
+    pass(&w, 3_000);
     assert!(has(&w, "f1.job", "echo new"));
     // built on version 1 like the upload that was acknowledged, and slower
     let mut manifest = Manifest::read(&zombie.remove(manifest::PATH).unwrap()).unwrap();
@@ -171,12 +171,12 @@ fn a_zombie_that_lands_over_an_acknowledged_upload_is_taken_back() {
 fn a_stale_zip_without_our_hidden_file_takes_no_flows_away() {
     let w = world(1);
     publish(&w, 10, vec![put("f1", "echo 1", Schedule::Keep)]);
-    pass(&w, 5_000);
+    pass(&w, 15_000);
     let mut stale = content(&w);
     stale.remove(manifest::PATH);
     stale.insert("mine.job".into(), "type=noop\n".into());
     publish(&w, 11, vec![put("f2", "echo 2", Schedule::Set(CRON.into()))]);
-    pass(&w, 5_000);
+    pass(&w, 3_000);
     land(&w, "ann", "project.zip", stale);
     assert!(!has(&w, "f2.job", "echo 2"));
     pass(&w, 60_000);

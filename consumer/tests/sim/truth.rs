@@ -101,6 +101,13 @@ pub(crate) enum Counts {
     FlowOnly,
 }
 
+impl FlowWanted {
+    /// Whether it is there and somebody else's.
+    fn is_others(&self, asked: &AskedFor) -> bool {
+        self.paths.is_some() && !self.owner.is_empty() && self.owner != asked.owner
+    }
+}
+
 impl Wanted {
     /// Takes a change; changes come oldest first.
     pub(crate) fn take(&mut self, asked: &AskedFor, counts: Counts, format: Format) {
@@ -115,15 +122,13 @@ impl Wanted {
                         ..FlowWanted::default()
                     };
                     let before = self.flows.get(&flow).cloned().unwrap_or_else(new);
-                    let others =
-                        before.paths.is_some() && !before.owner.is_empty() && before.owner != asked.owner;
-                    if counts == Counts::Superseded && others {
+                    if counts == Counts::Superseded && before.is_others(asked) {
                         continue;
                     }
                     let mut crons = before.crons;
                     match &upsert.schedule {
                         Schedule::Set(cron) if counts != Counts::FlowOnly && cron != BAD_CRON => {
-                            crons = [Some(cron.clone())].into()
+                            crons = [Some(cron.clone())].into();
                         }
                         Schedule::Remove => crons = [None].into(),
                         Schedule::Keep if before.paths.is_some() => {}
@@ -143,7 +148,12 @@ impl Wanted {
                     self.flows.insert(flow, wanted);
                 }
             }
-            Act::Delete { flow } => self.delete(&flow.key(), asked.order),
+            Act::Delete { flow } => {
+                let there = self.flows.get(&flow.key());
+                if counts != Counts::Superseded || !there.is_some_and(|there| there.is_others(asked)) {
+                    self.delete(&flow.key(), asked.order);
+                }
+            }
             Act::DeleteMatching(pattern) => {
                 let glob = fold(&pattern.glob);
                 let except = |key: &str| pattern.except.iter().any(|flow| flow.key() == key);

@@ -134,28 +134,6 @@ impl Weather {
             recreate: false,
         }
     }
-
-    /// Whether nothing ever goes wrong in it.
-    pub(crate) fn is_calm(&self) -> bool {
-        let chances = [
-            self.kill,
-            self.freezes,
-            self.cuts,
-            self.azkaban_cuts,
-            self.leaves,
-            self.broker_restarts,
-            self.azkaban_restarts,
-            self.outages,
-            self.lost_answer,
-            self.page,
-            self.persist_failure,
-            self.stuck,
-            self.slow_body,
-            self.poison,
-            self.visits,
-        ];
-        chances.iter().all(|chance| *chance == 0) && !self.recreate
-    }
 }
 
 fn usize_of(n: u64) -> usize {

@@ -73,7 +73,7 @@ pub(crate) fn judge(w: &World, fates: &Fates) -> Vec<String> {
                     "{} of {project} is dead and to blame for nothing: {}",
                     asked.change.label(),
                     fate.note.as_deref().unwrap_or_default()
-                ))
+                ));
             }
             Some(_) => {}
         }

@@ -52,7 +52,7 @@ impl Watch {
         self.landings.get()
     }
 
-    fn blame(&self, w: &World, words: String) {
+    fn blame(&self, w: &World, words: &str) {
         tell!(w, "WRONG: {words}");
         self.wrong.borrow_mut().push(format!("{}: {words}", at(w.now())));
     }
@@ -68,7 +68,7 @@ impl Watch {
         count += 1;
         self.minute.set((minute, down, count));
         if down && count == BUSY * w.weather.projects as u64 {
-            self.blame(w, format!("{count} actions in a minute while Azkaban is down"));
+            self.blame(w, &format!("{count} actions in a minute while Azkaban is down"));
         }
     }
 
@@ -93,7 +93,7 @@ impl Watch {
                     here.node + 1,
                     one.node + 1
                 );
-                self.blame(w, words);
+                self.blame(w, &words);
             }
         }
         let one = Sending {
@@ -136,7 +136,7 @@ impl Watch {
         if prepared.base.tree == after && same_words && !prepared.base.repair {
             self.blame(
                 w,
-                format!("{} of {} changes nothing", prepared.attempt, here.project),
+                &format!("{} of {} changes nothing", prepared.attempt, here.project),
             );
         }
     }

@@ -426,7 +426,7 @@ fn answer(w: &W, place: &Place, epoch: u64, what: What) {
         }
         What::Parked(receipts) => {
             with(w, place.node, place.conn, |session| {
-                session.floor.let_go(&receipts)
+                session.floor.let_go(&receipts);
             });
             Event::Parked
         }
