@@ -1,7 +1,7 @@
 # One command each; `make help` tells which. What they do stands in dev/ and can be called without make.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test check fmt lint doc bench scale netns test-folders memory contract
+.PHONY: help demo up down test check fmt lint doc bench scale netns test-folders memory contract sim mutants chaos bench-standin
 
 help: ## says what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -16,7 +16,7 @@ down: ## stops what `make up` started
 	@dev/down
 
 test: ## all tests, on a private RabbitMQ
-	dev/broker run -- cargo test --workspace
+	FLOWLIFT_SIM_SEEDS=10000 dev/broker run -- cargo test --workspace
 	dev/broker-check
 	dev/selftest
 
@@ -45,8 +45,20 @@ test-folders: ## FOLDERS=DIR: project folders of other people, brought up by flo
 	@[[ -d "$$FOLDERS" ]] || { echo 'say where the project folders are: FOLDERS=DIR make test-folders' >&2; exit 64; }
 	FOLDERS=$$(realpath "$$FOLDERS") dev/broker run -- cargo test -p flowlift --test folders -- --nocapture
 
+chaos: ## consumers, RabbitMQ and Azkaban die, hang and lie under load; nothing may be lost or undone (ROUNDS=n, ONLY=name, AZKABAN_URL=...)
+	@dev/chaos
+
 memory: ## peak memory of producer and consumer with a million flows queued
 	@dev/memory
 
+sim: ## nights in simulated time: SEEDS=n of them (10,000), or SEED=s alone with its story
+	@dev/sim
+
+mutants: ## switches one safeguard off at a time: the simulation must notice
+	@dev/sim mutants
+
 contract: ## what the stand-in answers, asked of a real Azkaban: AZKABAN_URL=... (else of the stand-in)
-	cargo test -p azkaban-standin --test it contract
+	@dev/contract
+
+bench-standin: ## memory for a million flows and the time of an upload of 10,000, against the stand-in's limits
+	@dev/bench-standin

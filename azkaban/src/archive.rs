@@ -15,6 +15,8 @@ use crate::model::Tree;
 
 /// The longest name of one file or folder, in bytes, that Linux file systems take.
 const COMPONENT_MAX: usize = 255;
+/// The longest path in bytes: Linux takes 4095, Azkaban's own folder for unpacking included.
+const PATH_MAX: usize = 4000;
 
 /// How much a zip may hold; guards against small files that unpack to huge ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,6 +236,9 @@ fn tidy(name: &str) -> Result<Option<String>, ZipError> {
     }
     if parts.iter().any(|part| part.len() > COMPONENT_MAX) {
         return refuse("has a file or folder name of more than 255 bytes");
+    }
+    if parts.iter().map(|part| part.len() + 1).sum::<usize>() > PATH_MAX {
+        return refuse("has a path of more than 4000 bytes");
     }
     if name.ends_with('/') {
         return Ok(None);

@@ -9,6 +9,9 @@ use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, S
 /// The most nodes of one file, aliased ones counted each time: guards against a few lines that unfold to billions.
 const NODES_MAX: usize = 2_000_000;
 
+/// What the parser says of lists and mappings within each other, too many for any reader's stack.
+const TOO_DEEP: &str = "recursion limit exceeded";
+
 /// One node.
 #[derive(Debug, Clone)]
 pub(crate) struct Yaml {
@@ -47,6 +50,13 @@ pub(crate) struct YamlError {
     pub reason: String,
     /// Where, counted from 1.
     pub line: Option<usize>,
+}
+
+impl YamlError {
+    /// Azkaban's reader runs out of stack: no error to be reported, but the end of the upload.
+    pub(crate) fn is_overflow(&self) -> bool {
+        self.message == TOO_DEEP
+    }
 }
 
 impl Yaml {

@@ -1,7 +1,7 @@
 //! Builds the rooms, keeps a session alive, and stops in order.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use flowlift_azkaban::client::{Client, ClientConfig, ClientError};
 use flowlift_common::amqp::{AmqpError, Link, broker_label};
@@ -11,6 +11,7 @@ use flowlift_common::shutdown::Shutdown;
 
 use crate::config::Config;
 use crate::http::{self, Health, ListenError};
+use crate::looks::Looks;
 use crate::metrics::Metrics;
 use crate::names::{self, Name, NameError};
 use crate::project::Limits;
@@ -75,21 +76,18 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<u8, Fatal> {
         ..azkaban
     })?;
     check_login(&client).await?;
+    let house = House {
+        client,
+        metrics,
+        health,
+        looks: (Arc::default(), Instant::now()),
+    };
     let mut name: Option<Name> = None;
     let mut failures = 0;
     loop {
-        health.waiting("connecting to RabbitMQ");
-        let tried = one_session(
-            &config,
-            &shutdown,
-            &client,
-            &metrics,
-            &health,
-            &mut name,
-            &mut failures,
-        )
-        .await;
-        metrics.amqp_connected(false);
+        house.health.waiting("connecting to RabbitMQ");
+        let tried = one_session(&config, &shutdown, &house, &mut name, &mut failures).await;
+        house.metrics.amqp_connected(false);
         let error = match tried {
             Ok(Left::Drained) => return Ok(0),
             Ok(Left::GraceEnded) => return Ok(75),
@@ -100,7 +98,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<u8, Fatal> {
         let delay = Backoff::new(RECONNECT.0, RECONNECT.1).delay(failures, rand::random());
         failures = failures.saturating_add(1);
         tracing::warn!("{error}; next try in {:.1} s", delay.as_secs_f64());
-        health.waiting(&error.to_string());
+        house.health.waiting(&error.to_string());
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
             () = shutdown.stop.cancelled() => return Ok(0),
@@ -108,15 +106,27 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<u8, Fatal> {
     }
 }
 
+/// What outlives a session.
+struct House {
+    client: Client,
+    metrics: Arc<Metrics>,
+    health: Health,
+    looks: (Arc<Mutex<Looks>>, Instant),
+}
+
 async fn one_session(
     config: &Config,
     shutdown: &Shutdown,
-    client: &Client,
-    metrics: &Arc<Metrics>,
-    health: &Health,
+    house: &House,
     name: &mut Option<Name>,
     failures: &mut u32,
 ) -> Result<Left, Fatal> {
+    let House {
+        client,
+        metrics,
+        health,
+        looks,
+    } = house;
     let url = config.settings.amqp_url();
     let connecting = Link::connect(url, "flowlift-consumer");
     let link = tokio::select! {
@@ -141,6 +151,7 @@ async fn one_session(
         now: shutdown.now.clone(),
         grace: config.grace,
         limits: Limits::default(),
+        looks: looks.clone(),
     };
     let left = session::run(&link, &setup, |ready| {
         if ready {

@@ -9,7 +9,7 @@ mod tasks;
 mod words;
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use flowlift_azkaban::ProjectName;
@@ -53,6 +53,10 @@ pub struct Tools {
     pub metrics: Arc<Metrics>,
     /// Whether the broker was heard of late.
     pub lease: Lease,
+    /// Looks to be taken later; they outlive a lost connection.
+    pub looks: Arc<Mutex<Looks>>,
+    /// When the clock of hearts and looks began.
+    pub began: Instant,
     /// Times.
     pub limits: Limits,
     /// K.
@@ -110,7 +114,6 @@ pub struct Floor {
     held: HashMap<u64, Arc<Held>>,
     per_shard: HashMap<u16, usize>,
     timers: BTreeSet<(u64, String)>,
-    looks: Looks,
     breaker: Breaker,
     /// Projects that want to turn to Azkaban while it is away.
     kept_waiting: Vec<String>,
@@ -119,7 +122,6 @@ pub struct Floor {
     tasks: JoinSet<()>,
     back: mpsc::UnboundedSender<Back>,
     answers: mpsc::UnboundedReceiver<Back>,
-    began: Instant,
     receipts: u64,
 }
 
@@ -134,7 +136,6 @@ impl Floor {
             held: HashMap::new(),
             per_shard: HashMap::new(),
             timers: BTreeSet::new(),
-            looks: Looks::default(),
             breaker: Breaker::default(),
             kept_waiting: Vec::new(),
             draining: BTreeSet::new(),
@@ -146,13 +147,16 @@ impl Floor {
             tasks: JoinSet::new(),
             back,
             answers,
-            began: Instant::now(),
             receipts: 0,
         }
     }
 
+    fn looks(&self) -> MutexGuard<'_, Looks> {
+        self.tools.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.tools.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// A number for the next message.
@@ -192,12 +196,7 @@ impl Floor {
     /// Nothing more can come for this shard: batches that are held open begin.
     fn fill(&mut self, shard: u16) -> Vec<News> {
         let now = self.now_ms();
-        let keys: Vec<String> = self
-            .rooms
-            .iter()
-            .filter(|(_, room)| room.shard == shard)
-            .map(|(key, _)| key.clone())
-            .collect();
+        let keys = self.keys_of(|of| of == shard);
         for key in &keys {
             if let Some(room) = self.rooms.get_mut(key) {
                 room.heart.window_filled();
@@ -209,6 +208,12 @@ impl Floor {
             .iter()
             .flat_map(|key| self.hear(key, Event::Timer))
             .collect()
+    }
+
+    /// The projects in hand of some shards.
+    fn keys_of(&self, shard: impl Fn(u16) -> bool) -> Vec<String> {
+        let rooms = self.rooms.iter().filter(|(_, room)| shard(room.shard));
+        rooms.map(|(key, _)| key.clone()).collect()
     }
 
     fn due(&self, key: &str, now: u64) -> bool {
@@ -252,13 +257,13 @@ impl Floor {
     pub async fn turn(&mut self) -> Result<Vec<News>, AmqpError> {
         let due = [
             self.timers.first().map(|(at, _)| *at),
-            self.looks.next_ms(),
+            self.looks().next_ms(),
             self.breaker
                 .retry_at_ms()
                 .filter(|_| !self.kept_waiting.is_empty()),
         ];
         let due = due.into_iter().flatten().min();
-        let due = due.map(|at| self.began + Duration::from_millis(at));
+        let due = due.map(|at| self.tools.began + Duration::from_millis(at));
         let sleep = async {
             match due {
                 Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -274,7 +279,8 @@ impl Floor {
 
     fn time_has_come(&mut self) -> Vec<News> {
         let now = self.now_ms();
-        while let Some(look) = self.looks.take(now) {
+        let due: Vec<Look> = std::iter::from_fn(|| self.looks().take(now)).collect();
+        for look in due {
             self.look_again(look);
         }
         self.admit_waiting(now);
@@ -288,7 +294,7 @@ impl Floor {
             What::Broken(error) if !self.rooms.contains_key(&back.key) => return Err(error),
             What::Looked(look, told) => {
                 if !told {
-                    self.looks.put(self.now_ms() + LOOK_RETRY_MS, look);
+                    self.looks().put(self.now_ms() + LOOK_RETRY_MS, look);
                 }
                 return Ok(Vec::new());
             }
@@ -444,7 +450,7 @@ impl Floor {
                 let at_ms = self.now_ms() + u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
                 if let Some(attempt) = tasks::uploaded_last(&hands) {
                     let project = hands.project.clone();
-                    self.looks.put(at_ms, Look { project, attempt });
+                    self.looks().put(at_ms, Look { project, attempt });
                 }
             }
             Action::List => self.run(key, async move { What::Heard(hands.list().await) }),

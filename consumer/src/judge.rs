@@ -1,6 +1,6 @@
 //! What an error of Azkaban means for a project's road (azkaban-api.md, 7.1). Pure.
 
-use flowlift_azkaban::client::{ClientError, Doubt, ErrorClass};
+use flowlift_azkaban::client::{ClientError, Doubt, ErrorClass, InstallCause};
 use flowlift_azkaban::name::fold;
 use flowlift_common::Envelope;
 
@@ -42,17 +42,24 @@ pub fn upload(
             text: error.to_string(),
             ..Refusal::default()
         }),
-        ClientError::InstallFailed { problems, .. } if error.may_have_installed(Some(highest)) => {
-            UploadTrouble::Stumbled(refusal(error, problems, named))
+        ClientError::Refused { problems, .. } => {
+            UploadTrouble::Refused(refusal(error, problems, true, named))
         }
-        ClientError::Refused { problems, .. } | ClientError::InstallFailed { problems, .. }
-            if error.class() == ErrorClass::Content =>
-        {
-            UploadTrouble::Refused(refusal(error, problems, named))
+        ClientError::StackOverflow => UploadTrouble::Refused(refusal(error, &[], true, named)),
+        ClientError::InstallFailed {
+            problems,
+            cause: InstallCause::Loading,
+            ..
+        } if !error.may_have_installed(Some(highest)) => {
+            UploadTrouble::Refused(refusal(error, problems, true, named))
         }
-        ClientError::StackOverflow => UploadTrouble::Refused(refusal(error, &[], named)),
-        ClientError::InstallFailed { problems, .. } => {
-            UploadTrouble::Stumbled(refusal(error, problems, named))
+        ClientError::InstallFailed { problems, cause, .. } => {
+            let mut refusal = refusal(error, problems, false, named);
+            // words about a flow that is not in the batch are about the database
+            let someone = !refusal.named.is_empty() || !refusal.suspects.is_empty();
+            let nameless = problems.iter().any(|problem| problem.contains("length exceeds"));
+            refusal.about_content = cause.class() == ErrorClass::Content && (someone || nameless);
+            UploadTrouble::Stumbled(refusal)
         }
         ClientError::BadRequest { .. } => UploadTrouble::Not(Trouble::Own(error.to_string())),
         error => UploadTrouble::Not(trouble(error)),
@@ -73,6 +80,7 @@ fn may_still_land(error: &ClientError) -> bool {
 fn refusal(
     error: &ClientError,
     problems: &[String],
+    about_content: bool,
     named: impl FnOnce(&[String]) -> (Vec<(ChangeId, String)>, Vec<ChangeId>),
 ) -> Refusal {
     let text = if problems.is_empty() {
@@ -85,6 +93,7 @@ fn refusal(
         text,
         named,
         suspects,
+        about_content,
     }
 }
 
@@ -212,6 +221,165 @@ mod tests {
     #[test]
     fn a_message_that_names_two_convicts_neither() {
         assert_eq!(seqs("f1 cannot find dependency good"), (vec![], vec![1, 3]));
+    }
+
+    /// What is done about an answer, in one word.
+    fn action(error: &ClientError) -> &'static str {
+        match upload(error, 3, |problems| {
+            named(problems, [(1, &envelope(&["f1", "f2"]))])
+        }) {
+            UploadTrouble::Refused(refusal) if refusal.named.is_empty() => "halve",
+            UploadTrouble::Refused(_) => "convict",
+            UploadTrouble::Stumbled(refusal) if refusal.about_content => "repeat, then isolate",
+            UploadTrouble::Stumbled(_) => "read the base, repeat",
+            UploadTrouble::InDoubt(_) => "fence, look, decide",
+            UploadTrouble::Not(Trouble::Away(_)) => "wait for Azkaban",
+            UploadTrouble::Not(Trouble::Own(_)) => "park",
+            UploadTrouble::Not(Trouble::Later(_)) => "repeat",
+            UploadTrouble::Not(Trouble::ProjectMissing) => "make the project",
+        }
+    }
+
+    fn failed(text: &str, version: u32) -> ClientError {
+        ClientError::InstallFailed {
+            text: text.into(),
+            problems: vec![text.into()],
+            cut: false,
+            cause: InstallCause::of(text),
+            version_in_answer: Some(version),
+        }
+    }
+
+    fn page(status: u16) -> ClientError {
+        in_doubt(Doubt::Page {
+            status,
+            title: "Error".into(),
+        })
+    }
+
+    fn in_doubt(doubt: Doubt) -> ClientError {
+        ClientError::InDoubt {
+            project: "p".into(),
+            doubt,
+        }
+    }
+
+    #[test]
+    fn every_row_of_the_table_of_answers_has_its_action() {
+        let call = "upload";
+        let text = String::from("words");
+        let validator = |message: &str| ClientError::Refused {
+            text: message.into(),
+            problems: vec![message.into()],
+            cut: false,
+        };
+        let rows: Vec<(ClientError, &str)> = vec![
+            (validator("f1 cannot find dependency nope"), "convict"),
+            (validator("Cycles found at a>>b"), "halve"),
+            (failed("Malformed \\uxxxx encoding.", 3), "halve"),
+            (failed("For input string: \"zz\"", 3), "halve"),
+            (failed("Duplicate project YAML files found", 3), "halve"),
+            // the version went up all the same: the flows were replaced
+            (failed("For input string: \"zz\"", 4), "read the base, repeat"),
+            (failed("Error inserting flow f1", 3), "repeat, then isolate"),
+            (
+                failed("Error uploading flow file f1.flow, version 4.", 4),
+                "repeat, then isolate",
+            ),
+            (
+                failed("Flow file length exceeds 10 MB limit.", 3),
+                "repeat, then isolate",
+            ),
+            // a flow that is in no change of the batch
+            (failed("Error inserting flow f99", 3), "read the base, repeat"),
+            (
+                failed("Error initializing project id: 7 version: 9 ", 3),
+                "read the base, repeat",
+            ),
+            (failed("upload project files failed.", 3), "read the base, repeat"),
+            (
+                failed("Error Chunking during uploading files to db...", 3),
+                "read the base, repeat",
+            ),
+            (
+                failed("clean older project transaction failed", 4),
+                "read the base, repeat",
+            ),
+            (
+                failed("/tmp/x/a.zip (No such file or directory)", 3),
+                "read the base, repeat",
+            ),
+            (failed("No space left on device", 3), "read the base, repeat"),
+            (failed("words nobody knows", 3), "read the base, repeat"),
+            (ClientError::StackOverflow, "halve"),
+            (page(500), "read the base, repeat"),
+            (page(502), "fence, look, decide"),
+            (page(504), "fence, look, decide"),
+            (
+                in_doubt(Doubt::TimedOut(std::time::Duration::from_secs(1))),
+                "fence, look, decide",
+            ),
+            (in_doubt(Doubt::Broken("reset".into())), "fence, look, decide"),
+            (
+                ClientError::ServerError {
+                    call,
+                    status: 503,
+                    title: text.clone(),
+                },
+                "wait for Azkaban",
+            ),
+            (
+                ClientError::Unreachable {
+                    url: "x".into(),
+                    reason: "Connection refused".into(),
+                },
+                "wait for Azkaban",
+            ),
+            (
+                ClientError::Broken {
+                    call,
+                    reason: "reset before the body was sent".into(),
+                },
+                "wait for Azkaban",
+            ),
+            (ClientError::SessionLost { call }, "wait for Azkaban"),
+            (
+                ClientError::LoginRefused {
+                    user: "u".into(),
+                    text: text.clone(),
+                },
+                "wait for Azkaban",
+            ),
+            (
+                ClientError::ProjectMissing { project: "p".into() },
+                "make the project",
+            ),
+            (
+                ClientError::Denied {
+                    call,
+                    text: text.clone(),
+                },
+                "park",
+            ),
+            (
+                ClientError::Lockdown {
+                    call,
+                    text: text.clone(),
+                },
+                "park",
+            ),
+            (
+                ClientError::BadRequest {
+                    call,
+                    status: 400,
+                    text,
+                },
+                "park",
+            ),
+        ];
+        for (error, expected) in rows {
+            assert_eq!(action(&error), expected, "{error}");
+        }
     }
 
     #[test]

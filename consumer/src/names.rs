@@ -6,11 +6,8 @@
 
 use std::time::Duration;
 
-use flowlift_common::amqp::{AmqpError, Link};
+use flowlift_common::amqp::{AmqpError, Link, lock};
 use flowlift_common::topology::NAME_PREFIX;
-use lapin::ErrorKind;
-use lapin::options::QueueDeclareOptions;
-use lapin::types::{AMQPValue, FieldTable};
 use tokio::time::{Instant, sleep};
 
 /// The longest name in bytes: with its prefix it is a queue's name, which may have 255.
@@ -176,34 +173,6 @@ async fn insist(link: &Link, name: &str, patience: Duration) -> Result<(), NameE
 /// Tries once; whether the name is ours now.
 async fn take(link: &Link, name: &str) -> Result<bool, AmqpError> {
     lock(link, &format!("{NAME_PREFIX}{name}")).await
-}
-
-/// Declares an exclusive queue, which only one connection can hold; whether it is this one.
-///
-/// Each try takes a fresh channel, because a refusal (405) closes the one it came on.
-pub(crate) async fn lock(link: &Link, queue: &str) -> Result<bool, AmqpError> {
-    let channel = link.channel().await?;
-    let options = QueueDeclareOptions {
-        exclusive: true,
-        ..Default::default()
-    };
-    let mut arguments = FieldTable::default();
-    // a vhost may make quorum queues by default, which cannot be exclusive
-    arguments.insert("x-queue-type".into(), AMQPValue::LongString("classic".into()));
-    match channel.queue_declare(queue.into(), options, arguments).await {
-        Ok(_) => {
-            channel.close(200, "done".into()).await?;
-            Ok(true)
-        }
-        Err(error) => match error.kind() {
-            ErrorKind::ProtocolError(amqp) if amqp.get_id() == 405 => Ok(false),
-            ErrorKind::ProtocolError(amqp) if amqp.get_id() == 403 => Err(AmqpError::Access {
-                broker: link.broker().to_owned(),
-                reason: amqp.get_message().to_string(),
-            }),
-            _ => Err(error.into()),
-        },
-    }
 }
 
 #[cfg(test)]

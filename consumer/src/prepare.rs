@@ -12,7 +12,9 @@ use crate::project::{PlanAsk, Planned};
 pub type Opened = (u64, Result<Envelope, DecodeError>);
 
 /// A body that is for another project than its headers say would be applied to the wrong one.
-#[must_use]
+///
+/// # Errors
+/// As read, or [`DecodeError::Unreadable`] for such a one.
 pub fn for_project(
     opened: Result<Envelope, DecodeError>,
     project: &ProjectName,

@@ -1,7 +1,7 @@
 //! One connection's life: subscribe, work, hand over, leave. Any trouble with RabbitMQ ends it; [`crate::app`] begins anew.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use flowlift_azkaban::client::Client;
@@ -17,6 +17,7 @@ use crate::attempts::OpenAttempts;
 use crate::floor::{Floor, News, Tools};
 use crate::held::Held;
 use crate::lease::Lease;
+use crate::looks::Looks;
 use crate::members::{self, Members};
 use crate::metrics::Metrics;
 use crate::parked::{self, Parked};
@@ -55,6 +56,8 @@ pub struct Setup {
     pub grace: Duration,
     /// Times of the projects' roads.
     pub limits: Limits,
+    /// Looks to be taken later, and when their clock began: they outlive a session.
+    pub looks: (Arc<Mutex<Looks>>, Instant),
 }
 
 /// How a session ended in order.
@@ -124,6 +127,8 @@ impl<'s> Session<'s> {
             permits: permits.clone(),
             metrics: Arc::clone(&setup.metrics),
             lease: lease.clone(),
+            looks: Arc::clone(&setup.looks.0),
+            began: setup.looks.1,
             limits: setup.limits,
             shards: setup.shards,
             prefetch: PREFETCH,

@@ -43,6 +43,8 @@ pub struct Prepared {
     pub schedules: Arc<Vec<ScheduleStep>>,
     /// The highest version seen before it; 0: never uploaded.
     pub highest: u32,
+    /// The version that was active then; 0: none.
+    pub follows: u32,
     /// Changes that the upload carries.
     pub carried: usize,
     /// What to remember if nothing is uploaded.
@@ -75,6 +77,8 @@ pub struct Work {
     pub server: Option<String>,
     /// Attempts that a former holder left open: the processes they were sent to.
     pub left: BTreeMap<String, Option<String>>,
+    /// Azkaban could not unpack a zip of this batch: nothing is copied raw any more.
+    pub from_scratch: bool,
     /// The upload that was answered.
     pub upload: Option<ledger::UploadFacts>,
     /// The project in which it was.

@@ -5,19 +5,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use azkaban_standin::{Options, User};
+use azkaban_standin::{Faults, Options, User};
 use clap::Parser;
 
-/// A small Azkaban for laptops, demos and tests: answers as 4.0.0 does. All is kept in memory.
+/// A small Azkaban for laptops, demos and tests: answers as 4.0.0 does.
+///
+/// It runs the commands of flows, with your rights, for whoever can log in.
 #[derive(Debug, Parser)]
 #[command(
     version,
     about,
     after_help = "Examples:
   azkaban-standin --ms-per-flow 0.6
+  azkaban-standin --data azkaban.redb --scan-interval 1
   azkaban-standin --listen 127.0.0.1:0 --allow-faults
   curl -X PUT -d '{\"html_500\": 1}' http://127.0.0.1:8081/standin/faults
-  curl http://127.0.0.1:8081/standin/stats"
+  curl http://127.0.0.1:8081/standin/stats
+
+Exit codes: 0 stopped by a signal, 1 cannot run, 64 wrong settings, 65 the data file is none, 74 the data file cannot be used."
 )]
 pub(crate) struct Cli {
     /// Where to listen; port 0 takes a free one.
@@ -56,12 +61,40 @@ pub(crate) struct Cli {
     /// The server's time zone, for cron schedules and times in answers.
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     time_zone: String,
+    /// Keep all but sessions in this file, so that a restart loses nothing else; without it all is kept in memory.
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+    /// Seconds between two looks at the schedules.
+    #[arg(long, value_name = "S", default_value_t = 60.0)]
+    scan_interval: f64,
+    /// Executions that run at one time; others wait.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    flow_threads: usize,
+    /// Executions that are remembered after they have ended; older ones are forgotten.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    keep_executions: usize,
+    /// What goes wrong from the start, as JSON for `PUT /standin/faults`, for example '{"fail_persist_after": 10}'.
+    #[arg(long, value_name = "JSON")]
+    faults: Option<String>,
     /// Let faults be set at run time with `PUT /standin/faults`.
     #[arg(long)]
     allow_faults: bool,
 }
 
 impl Cli {
+    /// What goes wrong from the start.
+    pub(crate) fn faults(&self, now: &Faults) -> anyhow::Result<Option<Faults>> {
+        let Some(text) = &self.faults else {
+            return Ok(None);
+        };
+        let changes = serde_json::from_str(text).context("--faults")?;
+        let changed = now
+            .changed(changes)
+            .map_err(anyhow::Error::msg)
+            .context("--faults")?;
+        Ok(Some(changed))
+    }
+
     /// Settings checked into types; an error is a sentence about one of them.
     pub(crate) fn options(&self) -> anyhow::Result<Options> {
         ensure!(
@@ -78,6 +111,11 @@ impl Cli {
                 "{name} must be between 0 and 3600000"
             );
         }
+        ensure!(
+            (0.01..=86_400.0).contains(&self.scan_interval),
+            "--scan-interval must be between 0.01 and 86400"
+        );
+        ensure!(self.flow_threads >= 1, "--flow-threads must be at least 1");
         let time_zone = jiff::tz::TimeZone::get(&self.time_zone)
             .with_context(|| format!("--time-zone: {:?} is unknown", self.time_zone))?;
         Ok(Options {
@@ -91,6 +129,10 @@ impl Cli {
             session_idle: Duration::from_secs(self.session_idle * 60),
             body_max: self.max_body << 20,
             time_zone,
+            scan_interval: Duration::from_secs_f64(self.scan_interval),
+            flow_threads: self.flow_threads,
+            keep_executions: self.keep_executions,
+            data: self.data.clone(),
             allow_faults: self.allow_faults,
             ..Options::default()
         })

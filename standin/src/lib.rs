@@ -3,7 +3,7 @@
 //! [`Standin::start`] runs it inside another program, for example a test, on a free port:
 //!
 //! ```
-//! # async fn example() -> std::io::Result<()> {
+//! # async fn example() -> Result<(), azkaban_standin::StartError> {
 //! use azkaban_standin::{Options, Standin};
 //!
 //! let standin = Standin::start(Options { ms_per_flow: 0.6, ..Options::default() }).await?;
@@ -18,6 +18,8 @@
 
 mod calls;
 mod connection;
+mod data;
+mod exec;
 mod life;
 mod options;
 mod running;
@@ -27,6 +29,7 @@ mod wire;
 
 pub use flowlift_azkaban::archive::ZipLimits;
 pub use options::{Options, User};
-pub use running::{Running, Standin};
+pub use running::{Running, Standin, StartError};
 pub use state::faults::Faults;
 pub use state::stats::{Requests, Sizes, Stats};
+pub use state::store::DataError;

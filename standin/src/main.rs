@@ -5,13 +5,17 @@ mod cli;
 use std::io::Write;
 use std::process::ExitCode;
 
-use azkaban_standin::Standin;
+use azkaban_standin::{DataError, Standin, StartError};
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Wrong settings, as in `sysexits.h`.
 const USAGE: u8 = 64;
+/// The data file is none.
+const DATA: u8 = 65;
+/// The data file cannot be used.
+const IO: u8 = 74;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -30,7 +34,6 @@ async fn main() -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fail(&format!("cannot listen to signals: {error}"), ExitCode::FAILURE),
     };
-    let listen = options.listen;
     let users = options
         .users
         .iter()
@@ -39,18 +42,34 @@ async fn main() -> ExitCode {
         .join(", ");
     let standin = match Standin::start(options).await {
         Ok(standin) => standin,
-        Err(error) => return fail(&format!("cannot listen on {listen}: {error}"), ExitCode::FAILURE),
+        Err(error) => return fail(&error.to_string(), code(&error)),
     };
+    match cli.faults(&standin.faults()) {
+        Ok(Some(faults)) => standin.set_faults(|now| *now = faults),
+        Ok(None) => {}
+        Err(error) => return fail(&format!("{error:#}"), ExitCode::from(USAGE)),
+    }
     say(&format!(
         "azkaban-standin listens on {} (users: {users})",
         standin.url()
     ));
+    say("NOTE: it runs the commands of flows on this machine, with your rights, for whoever can log in");
     if !standin.addr.ip().is_loopback() {
-        say("WARNING: other machines can reach it; keep it away from networks you do not trust");
+        say(
+            "WARNING: other machines can reach it, log in and run commands here; keep it away from networks you do not trust",
+        );
     }
     signals.first().await;
     standin.stop().await;
     ExitCode::SUCCESS
+}
+
+fn code(error: &StartError) -> ExitCode {
+    match error {
+        StartError::Listen(..) => ExitCode::FAILURE,
+        StartError::Data(DataError::Foreign(..)) => ExitCode::from(DATA),
+        StartError::Data(_) => ExitCode::from(IO),
+    }
 }
 
 /// Signals that end the program.

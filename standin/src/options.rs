@@ -1,6 +1,7 @@
 //! What can be set when the stand-in starts.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use flowlift_azkaban::archive::ZipLimits;
@@ -83,6 +84,16 @@ pub struct Options {
     pub retention: i32,
     /// The server's time zone: cron expressions and times in answers.
     pub time_zone: TimeZone,
+    /// How often schedules are looked at.
+    pub scan_interval: Duration,
+    /// How long an execution that has ended still counts as running.
+    pub afterglow: Duration,
+    /// Executions that run at one time; others wait.
+    pub flow_threads: usize,
+    /// Executions that are remembered after they have ended.
+    pub keep_executions: usize,
+    /// File that keeps all but sessions; without one all is gone at the end.
+    pub data: Option<PathBuf>,
     /// May faults be set over HTTP?
     pub allow_faults: bool,
 }
@@ -111,6 +122,11 @@ impl Default for Options {
             zip: ZipLimits::default(),
             retention: 3,
             time_zone: TimeZone::UTC,
+            scan_interval: Duration::from_secs(60),
+            afterglow: Duration::from_secs(1),
+            flow_threads: 30,
+            keep_executions: 10_000,
+            data: None,
             allow_faults: false,
         }
     }

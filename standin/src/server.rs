@@ -11,14 +11,18 @@ use hyper::{Response, StatusCode};
 use tokio_util::task::TaskTracker;
 
 use crate::calls;
+use crate::exec::Workshop;
+use crate::exec::table::Executions;
 use crate::life::Life;
 use crate::options::{Options, User};
 use crate::state::faults::FaultBoard;
+use crate::state::journal::Journal;
 use crate::state::project::Project;
 use crate::state::sessions::Sessions;
 use crate::state::stats::{Counters, Sizes, Stats};
 use crate::state::world::World;
 use crate::wire::answer::{Answer, Outcome};
+use crate::wire::failure::Failure;
 use crate::wire::request::Request;
 
 /// What all requests share.
@@ -28,6 +32,9 @@ pub(crate) struct Server {
     pub(crate) users: Vec<Arc<User>>,
     pub(crate) sessions: Sessions,
     pub(crate) world: World,
+    pub(crate) executions: Executions,
+    pub(crate) workshop: Arc<Workshop>,
+    pub(crate) journal: Journal,
     pub(crate) faults: FaultBoard,
     pub(crate) counters: Counters,
     /// Where this program is installed.
@@ -38,12 +45,19 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(options: Options) -> Self {
+    pub(crate) fn new(options: Options, journal: Journal) -> Self {
         let path = std::env::current_exe().map_or_else(|_| String::new(), |path| path.display().to_string());
         Self {
             users: options.users.iter().cloned().map(Arc::new).collect(),
             sessions: Sessions::new(options.session_idle, options.max_sessions),
-            world: World::default(),
+            world: World::new(journal.clone()),
+            executions: Executions::new(
+                options.flow_threads.max(1),
+                options.keep_executions,
+                journal.clone(),
+            ),
+            workshop: Arc::new(Workshop::new(options.zip)),
+            journal,
             faults: FaultBoard::new(&options),
             counters: Counters::default(),
             path,
@@ -71,11 +85,14 @@ impl Server {
     pub(crate) fn stats(&self) -> Stats {
         let (projects, flows) = self.world.sizes();
         let (schedules, sessions) = (self.world.schedules.count(), self.sessions.count());
+        let (executions, executions_running) = self.executions.counts();
         self.counters.snapshot(Sizes {
             projects,
             flows,
             schedules,
             sessions,
+            executions,
+            executions_running,
         })
     }
 
@@ -135,7 +152,13 @@ impl Server {
         let call = calls::call_name(&request);
         let answering = async {
             pause(self.faults.get().ms_per_request).await;
-            calls::answer(&self, &request).await
+            let answer = calls::answer(&self, &request).await;
+            match self.journal.settled().await {
+                Ok(()) => answer,
+                Err(error) => {
+                    Failure::exception("java.io.IOException", error.to_string()).answer(&request.path)
+                }
+            }
         };
         let answer = tokio::select! {
             answer = answering => answer,

@@ -1,6 +1,6 @@
 //! Flow 1.0 jobs of type `flow`, which run another flow of the project: whether those exist and end somewhere.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::report::Report;
 use super::{LoadedFlow, java};
@@ -88,31 +88,6 @@ impl<'a> Search<'a> {
                     sound: true,
                 });
             }
-        }
-    }
-}
-
-/// Adds to each flow the files of all flows it runs, directly or not.
-pub(super) fn add_files(all: &[Embedding<'_>], flows: &mut BTreeMap<String, LoadedFlow>) {
-    let runs: HashMap<&str, &Vec<String>> = all.iter().map(|(id, _, names)| (*id, names)).collect();
-    let own: HashMap<String, BTreeSet<String>> = (all
-        .iter()
-        .flat_map(|(id, _, names)| std::iter::once(*id).chain(names.iter().map(String::as_str))))
-    .filter_map(|id| Some((id.to_owned(), flows.get(id)?.files.clone())))
-    .collect();
-    for (id, _, _) in all {
-        let mut met = HashSet::from([*id]);
-        let mut stack = vec![*id];
-        while let Some(next) = stack.pop() {
-            for name in runs.get(next).into_iter().flat_map(|names| names.iter()) {
-                if met.insert(name) {
-                    stack.push(name);
-                }
-            }
-        }
-        if let Some(flow) = flows.get_mut(*id) {
-            flow.files
-                .extend(met.iter().filter_map(|id| own.get(*id)).flatten().cloned());
         }
     }
 }

@@ -63,8 +63,8 @@ pub struct Loaded {
 pub struct LoadedFlow {
     /// Its jobs, by id.
     pub nodes: Vec<Node>,
-    /// The files it is made of. Flow 1.0: every `.job` file reachable from its end job, also through embedded flows, and
-    /// not the `.properties` files. Flow 2.0: its `.flow` file.
+    /// The files it is made of, without those of flows it runs ([`Loaded::paths_of`] knows them). Flow 1.0: every `.job`
+    /// file reachable from its end job, and not the `.properties` files. Flow 2.0: its `.flow` file.
     pub files: BTreeSet<String>,
 }
 
@@ -104,14 +104,18 @@ impl Loaded {
         self.flows.get(id).or_else(|| self.embedded.get(id))
     }
 
-    /// The files a flow is made of; empty for an unknown flow.
+    /// The files a flow is made of, those of the flows it runs included; empty for an unknown flow.
     #[must_use]
     pub fn paths_of(&self, flow: &str) -> BTreeSet<&str> {
-        self.flow(flow)
-            .into_iter()
-            .flat_map(|flow| &flow.files)
-            .map(String::as_str)
-            .collect()
+        let mut paths = BTreeSet::new();
+        let mut met = BTreeSet::from([flow]);
+        let mut todo = vec![flow];
+        while let Some(flow) = todo.pop().and_then(|id| self.flow(id)) {
+            paths.extend(flow.files.iter().map(String::as_str));
+            let runs = flow.nodes.iter().filter_map(|node| node.embedded.as_deref());
+            todo.extend(runs.filter(|id| self.flow(id).is_some() && met.insert(id)));
+        }
+        paths
     }
 }
 

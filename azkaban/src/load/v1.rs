@@ -223,7 +223,6 @@ impl<'a> Loader<'a> {
             flows.insert(id.to_owned(), flow);
         }
         embedding::resolve(&embedded, &flows, &mut self.report);
-        embedding::add_files(&embedded, &mut flows);
         Ok(flows)
     }
 

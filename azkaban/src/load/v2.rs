@@ -67,7 +67,10 @@ impl Loader {
     }
 
     fn read_file(&mut self, file: File<'_>) -> Result<(), Fail> {
-        let bean = bean::read(file.content).map_err(|error| Fail::Exception(error.message))?;
+        let bean = bean::read(file.content).map_err(|error| match error.is_overflow() {
+            true => Fail::Overflow,
+            false => Fail::Exception(error.message),
+        })?;
         let Some(mut bean) = bean else {
             let message = format!("Failed to load flow file {}. Node bean is null .", file.name);
             return Err(Fail::Exception(message));

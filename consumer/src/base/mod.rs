@@ -101,43 +101,13 @@ impl Base {
         }
     }
 
-    /// The content of one version, as it is.
-    ///
-    /// # Errors
-    /// [`BaseError::Refused`] where the loader does not take it.
-    pub fn of(version: Version) -> Result<Self, BaseError> {
-        let Load::Flows(loaded) = load(&version.tree) else {
-            return Err(BaseError::Refused);
-        };
-        let active = BaseRef {
-            version: version.number,
-            file: version.file_name,
-        };
-        let manifest = version
-            .manifest
-            .map(|manifest| without_vanished(manifest, &loaded, &version.tree));
-        Ok(Self {
-            zip: version.zip,
-            packed: None,
-            tree: version.tree,
-            loaded,
-            manifest,
-            active: Some(active),
-            repair: false,
-            restored: BTreeSet::new(),
-            dropped: BTreeMap::new(),
-            strays: BTreeSet::new(),
-            otherwise: Vec::new(),
-            listed: BTreeSet::new(),
-        })
-    }
-
     /// Reads a zip that is known to be active, whoever made it.
     ///
     /// # Errors
     /// [`BaseError`].
     pub fn read(project: &ProjectName, zip: Bytes) -> Result<Self, BaseError> {
-        Self::of(Version::read(project, 1, String::new(), zip)?)
+        let version = Version::read(project, 1, String::new(), zip)?;
+        Ok(truth(vec![version], &[])?.base)
     }
 
     /// Takes note of what Azkaban lists. `Err`: neither what counts nor what any other version would make: somebody has just

@@ -234,6 +234,20 @@ fn a_zip_of_ours_with_its_name_but_other_content_is_a_persons() {
 }
 
 #[test]
+fn a_generation_in_a_persons_zip_makes_no_zombie_of_ours_and_the_next_one_is_above_it() {
+    // downloaded by a person although it had never landed
+    let stillborn = ours(1, 2, 0, &[("a", "x", 1)], &[]);
+    let by_hand = theirs(2, &[("a", "x"), ("mine", "m")], Some(&stillborn));
+    let all = told(vec![
+        by_hand.clone(),
+        ours(3, 2, 2, &[("a", "x", 1), ("mine", "m", 0), ("b", "x", 5)], &[]),
+    ]);
+    is(&all.base, &[("a", "x"), ("b", "x"), ("mine", "m")]);
+    assert!(!all.base.repair);
+    assert_eq!(told(vec![by_hand]).base.manifest.unwrap().generation, 2);
+}
+
+#[test]
 fn a_manifest_from_another_project_says_nothing_here() {
     let first = ours(1, 1, 0, &[("a", "x", 1)], &[]);
     let mut files = tree(&[("a", "x")]);
@@ -314,7 +328,11 @@ mod asking {
         assert_eq!(reading.need(), Need::Nothing);
         let base = reading.finish().unwrap().base;
         is(&base, &[("a", "x")]);
-        assert_eq!(base.manifest.unwrap().generation, 3);
+        assert_eq!(
+            base.manifest.unwrap().generation,
+            4,
+            "the next one is above the rejected one's, too"
+        );
     }
 
     #[test]

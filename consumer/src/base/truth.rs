@@ -57,7 +57,10 @@ struct So {
     manifest: Option<Manifest>,
     /// Index of the version whose zip the tree mostly is.
     from: usize,
+    /// The generation of the newest of ours: one that is not above it is a zombie.
     generation: u64,
+    /// The highest in any manifest, whoever's hands were in it: the next one is above it.
+    highest: u64,
     repair: bool,
     /// What counted after each version.
     trail: Vec<(u32, Tree)>,
@@ -82,6 +85,12 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
         });
     };
     let mut so = So::begin(first);
+    so.highest = landed
+        .iter()
+        .chain(stillborn)
+        .filter_map(generation_of)
+        .max()
+        .unwrap_or_default();
     let mut findings = Vec::new();
     for at in 1..landed.len() {
         let finding = match landed[at].ours() {
@@ -118,7 +127,7 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
     }
     let source = landed.swap_remove(so.from);
     let manifest = so.manifest.map(|manifest| Manifest {
-        generation: so.generation,
+        generation: so.highest,
         ..without_vanished(manifest, &loaded, &so.tree)
     });
     let base = Base {
@@ -144,10 +153,8 @@ impl So {
             tree: version.tree.clone(),
             manifest: version.manifest.clone(),
             from: 0,
-            generation: version
-                .manifest
-                .as_ref()
-                .map_or(0, |manifest| manifest.generation),
+            generation: version.ours().map_or(0, |manifest| manifest.generation),
+            highest: 0,
             repair: false,
             trail: vec![(version.number, version.tree.clone())],
         }
@@ -252,6 +259,10 @@ impl So {
 /// The flows a version's files make, lower-case; none if the loader refuses them.
 pub(super) fn flows_of(version: &Version) -> impl Iterator<Item = String> + use<> {
     flows_in(&version.tree)
+}
+
+fn generation_of(version: &Version) -> Option<u64> {
+    version.manifest.as_ref().map(|manifest| manifest.generation)
 }
 
 /// What Azkaban lists if this version is active.

@@ -12,12 +12,7 @@ impl Floor {
     /// Begins nothing new on these shards; [`News::Quiet`] follows for each, at once where nothing is begun.
     pub fn drain(&mut self, shards: &BTreeSet<u16>) -> Vec<News> {
         self.draining.extend(shards);
-        let keys: Vec<String> = self
-            .rooms
-            .iter()
-            .filter(|(_, room)| shards.contains(&room.shard))
-            .map(|(key, _)| key.clone())
-            .collect();
+        let keys = self.keys_of(|of| shards.contains(&of));
         let mut news: Vec<News> = keys.iter().flat_map(|key| self.hear(key, Event::Drain)).collect();
         for shard in shards {
             news.extend(self.quiet(*shard));
@@ -67,12 +62,7 @@ impl Floor {
 
     /// Drops all that is known of a shard, tasks included; returns its messages.
     pub fn forget_shard(&mut self, shard: u16) -> Vec<Arc<Held>> {
-        let keys: Vec<String> = self
-            .rooms
-            .iter()
-            .filter(|(_, room)| room.shard == shard)
-            .map(|(key, _)| key.clone())
-            .collect();
+        let keys = self.keys_of(|of| of == shard);
         for key in keys {
             self.kept_waiting.retain(|waiting| *waiting != key);
             if let Some(room) = self.rooms.remove(&key) {

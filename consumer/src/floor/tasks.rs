@@ -63,8 +63,8 @@ pub(super) fn uploaded_last(hands: &Hands) -> Option<String> {
 }
 
 pub(super) async fn announce(attempts: &OpenAttempts, hands: &Hands) -> What {
-    let begun = Instant::now();
     let server = hands.server().await;
+    let begun = Instant::now();
     let attempt = {
         let mut work = hands.work();
         work.server.clone_from(&server);
@@ -86,7 +86,7 @@ pub(super) async fn announce(attempts: &OpenAttempts, hands: &Hands) -> What {
     match attempts.announce(&attempt).await {
         Ok(()) => {
             hands.lease.heard(begun);
-            // from when the server was asked for its process: it must be the one that gets the upload
+            // from when the server told its process: it must be the one that gets the upload
             hands.work().announced = Some(begun);
             What::Heard(Event::Announced)
         }
@@ -180,9 +180,12 @@ pub(super) fn azkaban_answers(event: &Event) -> Option<bool> {
         | Event::Listed(Err(Trouble::Away(_)))
         | Event::Scheduled(Err(Trouble::Away(_)))
         | Event::Uploaded(Err(UploadTrouble::Not(Trouble::Away(_)))) => Some(false),
-        Event::Base(_) | Event::Made(_) | Event::Listed(_) | Event::Scheduled(_) | Event::Uploaded(Ok(_)) => {
-            Some(true)
-        }
+        Event::Base(_)
+        | Event::Made(_)
+        | Event::Listed(_)
+        | Event::Scheduled(_)
+        | Event::Uploaded(Ok(_))
+        | Event::Looked(Ok(_)) => Some(true),
         _ => None,
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn say(project: &ProjectName, line: &LogLine) {
             tracing::warn!(%project, suspects, "Azkaban refuses the batch ({text}); looking for the culprit");
         }
         LogLine::Overtook => {
-            tracing::warn!(%project, "somebody else uploaded, or a version was burnt, in between; looking at both");
+            tracing::info!(%project, "a version number lies between the base and our upload: a failed install, or somebody's upload; looking");
         }
         LogLine::Parked { text, messages } => {
             tracing::error!(%project, messages, "parked, tried again from time to time: {text}");

@@ -165,6 +165,9 @@ impl Hands {
 
     /// Creates the project.
     pub async fn make(&self) -> Event {
+        if let Err(trouble) = self.may_write() {
+            return Event::Made(Err(trouble));
+        }
         let made = self
             .client
             .create_project(&self.project, "Flows brought up by Flowlift")

@@ -43,6 +43,15 @@ impl Hands {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether anything may be changed in Azkaban: not when the broker was not heard of late.
+    fn may_write(&self) -> Result<(), Trouble> {
+        if self.lease.is_fresh() {
+            return Ok(());
+        }
+        let text = "RabbitMQ was not heard for half a heartbeat: another consumer may hold the shard";
+        Err(Trouble::Later(text.to_owned()))
+    }
+
     /// Counts an error and says what it means for the road.
     fn trouble(&self, error: &ClientError) -> Trouble {
         self.metrics.azkaban_error(error.class().as_str(), error.code());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use flowlift_azkaban::ProjectName;
+use flowlift_azkaban::{ProjectName, archive};
 use flowlift_common::Seen;
 use uuid::Uuid;
 
@@ -23,13 +23,18 @@ impl Hands {
             tracing::error!(project = %self.project, "no base in hand when planning: a bug");
             return Event::Planned(Planned::default());
         };
-        let seen = self.work().seen.clone();
+        let (seen, from_scratch) = {
+            let work = self.work();
+            (work.seen.clone(), work.from_scratch)
+        };
         if let Some(oldest) = held.iter().map(|held| held.since).min() {
             self.metrics.batch_waited(oldest.elapsed());
         }
         let begun = Instant::now();
         let project = self.project.clone();
-        let done = tokio::task::spawn_blocking(move || work_out(&base, &ask, &held, &project, &seen)).await;
+        let done =
+            tokio::task::spawn_blocking(move || work_out(&base, &ask, &held, &project, &seen, from_scratch))
+                .await;
         let (planned, prepared) = match done {
             Ok(done) => done,
             Err(error) => {
@@ -49,6 +54,7 @@ fn work_out(
     held: &[Arc<Held>],
     project: &ProjectName,
     seen: &Seen,
+    from_scratch: bool,
 ) -> (Planned, Prepared) {
     let messages: Vec<Opened> = held
         .iter()
@@ -58,7 +64,12 @@ fn work_out(
     drop(messages);
     let attempt = format!("flowlift-{}.zip", Uuid::now_v7().simple());
     let zip = if planned.upload {
-        pack::zip(&base.base, &pack::contents(project, &base.base, &plan, &attempt))
+        let tree = pack::contents(project, &base.base, &plan, &attempt);
+        if from_scratch {
+            archive::write_zip(&tree).into()
+        } else {
+            pack::zip(&base.base, &tree)
+        }
     } else {
         Bytes::new()
     };
@@ -75,6 +86,7 @@ fn work_out(
         expected: Arc::new(plan.expected),
         schedules: Arc::new(plan.schedules),
         highest: base.highest,
+        follows: base.base.active.as_ref().map_or(0, |active| active.version),
         carried,
         seen: plan.seen,
         restored: plan.restored,

@@ -29,6 +29,7 @@ impl Hands {
         let steps = prepared.unwrap_or_default();
         let mut refused = Refused::new();
         for call in calls(&steps, &self.standing().await?) {
+            self.may_write()?;
             match call {
                 Call::Set { step, cron } => {
                     let step = &steps[step];

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flowlift_azkaban::client::{BodyState, ClientError};
+use flowlift_azkaban::client::{BodyState, ClientError, InstallCause};
 use flowlift_common::Envelope;
 use flowlift_common::ledger::UploadFacts;
 
@@ -49,8 +49,9 @@ impl Hands {
                 let took = begun.elapsed();
                 self.metrics
                     .upload_landed(took, prepared.zip.len() as u64, prepared.carried as u64);
-                // also where the project was made anew in between: then nothing of it is ours
-                let overtook = answer.version != highest + 1;
+                // any number in between may be somebody's: one whose install failed as far as we saw, or one that was
+                // still being stored; also where the project was made anew
+                let overtook = answer.version != prepared.follows + 1;
                 self.work().project = Some(answer.project_id);
                 self.work().upload = Some(UploadFacts {
                     attempt: prepared.attempt.clone(),
@@ -67,6 +68,14 @@ impl Hands {
 
     fn judge(&self, error: &ClientError, highest: u32, prepared: &Prepared) -> UploadTrouble {
         self.metrics.azkaban_error(error.class().as_str(), error.code());
+        if let ClientError::InstallFailed {
+            cause: InstallCause::Unzip,
+            ..
+        } = error
+        {
+            self.metrics.upload_failed("failed");
+            return UploadTrouble::Not(self.not_unzipped(error.to_string()));
+        }
         let trouble = judge::upload(error, highest, |problems| {
             let open = |held: &Arc<Held>| Some((held.receipt, held.open().ok()?));
             let envelopes: Vec<(u64, Envelope)> = prepared.held.iter().filter_map(open).collect();
@@ -81,5 +90,14 @@ impl Hands {
             UploadTrouble::Not(_) => "failed",
         });
         trouble
+    }
+
+    /// Azkaban cannot unpack our zip: a mistake in raw copies, or its disk is full. Tried once more with a zip made from scratch.
+    fn not_unzipped(&self, text: String) -> Trouble {
+        if std::mem::replace(&mut self.work().from_scratch, true) {
+            Trouble::Own(text)
+        } else {
+            Trouble::Later(text)
+        }
     }
 }

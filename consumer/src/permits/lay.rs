@@ -6,15 +6,13 @@
 
 use std::time::Duration;
 
-use flowlift_common::amqp::{self, AmqpError, Link, Sender};
+use flowlift_common::amqp::{self, AmqpError, Link, Sender, lock};
 use flowlift_common::backoff::Backoff;
 use flowlift_common::topology::{Argument, Kind, PERMITS, Queue};
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, ErrorKind};
 use tokio::time::{Instant, sleep};
-
-use crate::names::lock;
 
 /// How many connections to Azkaban all consumers together open, where nobody says otherwise: a third of the threads of a
 /// fresh Azkaban, so that people still get pages while everything uploads.

@@ -57,14 +57,12 @@ impl Draft<'_> {
 
     /// Where a change stands to what is known of a flow: `None`: it is newer.
     fn late(&self, key: &str, one: &Asked<'_>) -> Result<Option<Decision>, String> {
-        if let Some(known) = self.newest(key) {
-            let decided = if known == one.order {
-                Decision::Unchanged
-            } else {
-                Decision::Superseded
-            };
-            return Ok((known >= one.order).then_some(decided));
+        let known = self.newest(key);
+        if let Some(known) = known.filter(|known| *known >= one.order) {
+            let same = known == one.order;
+            return Ok(Some(if same { Decision::Unchanged } else { Decision::Superseded }));
         }
+        // also where an older change of the flow is known: the pattern found nothing to delete then
         let deleted = self
             .manifest
             .gone_patterns
@@ -73,7 +71,10 @@ impl Draft<'_> {
         if deleted {
             return Ok(Some(Decision::Superseded));
         }
-        too_old(self.manifest.floor, one.order)
+        match known {
+            Some(_) => Ok(None),
+            None => too_old(self.manifest.floor, one.order),
+        }
     }
 
     fn upsert(&mut self, one: &Asked<'_>, upsert: &Upsert) -> Result<Option<Decision>, String> {
@@ -120,7 +121,9 @@ impl Draft<'_> {
             Schedule::Remove => Wish::Remove,
             Schedule::Set(cron) => Wish::Set(cron.clone()),
         };
-        if entry.owner != one.owner || entry.cron_at > Some(one.order) {
+        // nobody's change, before an owner adopted the flow
+        let may = one.owner.is_empty() || entry.owner == one.owner;
+        if !may || entry.cron_at > Some(one.order) {
             return;
         }
         if entry.cron_at < Some(one.order) {

@@ -1,5 +1,7 @@
 //! Which schedules a batch has to look at.
 
+use flowlift_common::manifest::FlowEntry;
+
 use super::ChangeId;
 use super::draft::Draft;
 
@@ -49,7 +51,12 @@ pub(super) fn steps(draft: &Draft<'_>) -> Vec<ScheduleStep> {
         }
     }
     for (key, cron) in &draft.base.dropped {
-        if let Some(flow) = draft.flows.get(key).filter(|_| !draft.wishes.contains_key(key)) {
+        // a flow that a deletion took, schedule and all, and that came back without one
+        let ended = |entry: &FlowEntry| entry.cron.is_none() && entry.cron_at.is_some();
+        if draft.wishes.contains_key(key) || draft.manifest.flows.get(key).is_some_and(ended) {
+            continue;
+        }
+        if let Some(flow) = draft.flows.get(key) {
             steps.push(ScheduleStep {
                 id: None,
                 flow: flow.name.clone(),

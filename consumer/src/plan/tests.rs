@@ -293,6 +293,15 @@ fn what_an_upload_took_from_a_flow_that_is_there_again_is_set_again_unless_a_cha
     let Act::Upsert(mut upsert) = flow("a", "x") else {
         unreachable!()
     };
+    let again = planned(&base, &[sent(3, delete("a")), sent(4, flow("a", "x"))]);
+    let again = Base {
+        dropped: base.dropped.clone(),
+        ..landed(&base, &again)
+    };
+    assert!(
+        planned(&again, &[sent(5, Act::Check)]).schedules.is_empty(),
+        "a deletion took it, not an upload"
+    );
     upsert.schedule = Schedule::Remove;
     let steps = planned(&base, &[sent(3, Act::Upsert(upsert))]).schedules;
     assert_eq!((steps.len(), &steps[0].wish), (1, &Wish::Remove));

@@ -118,9 +118,9 @@ impl Batch {
             .collect()
     }
 
-    /// The changes that are neither in this cycle's upload nor dead.
+    /// The changes that are not in this cycle's upload: superseded, there already, or dead, maybe only because of another one.
     pub(super) fn idle(&self) -> Vec<ChangeId> {
-        let idle = |decision: &Decision| !matches!(decision, Decision::Apply(_) | Decision::Dead(_));
+        let idle = |decision: &Decision| !matches!(decision, Decision::Apply(_));
         let ids = self.decisions.iter().filter(|(_, decision)| idle(decision));
         ids.map(|(id, _)| *id).collect()
     }

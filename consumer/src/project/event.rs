@@ -75,6 +75,8 @@ pub struct Refusal {
     pub named: Vec<(ChangeId, String)>,
     /// Changes that are named together in one message: one of them may be meant.
     pub suspects: Vec<ChangeId>,
+    /// Whether the words are about some flow, even if they name none.
+    pub about_content: bool,
 }
 
 /// What the project log says about an attempt.
@@ -102,7 +104,8 @@ pub enum Doubtful {
 pub struct Uploaded {
     /// How long it took.
     pub took: Duration,
-    /// Whether its version is not the next one after the base's: somebody uploaded in between, and was overwritten.
+    /// Whether its version is not the next one after the one that was active: somebody may have uploaded in between, and been
+    /// overwritten.
     pub overtook: bool,
 }
 
@@ -273,7 +276,7 @@ pub enum LogLine {
         /// Azkaban's words.
         text: String,
     },
-    /// Somebody uploaded between the base and the own upload.
+    /// Somebody may have uploaded between the base and the own upload.
     Overtook,
     /// The project cannot go on; its messages are set aside.
     Parked {

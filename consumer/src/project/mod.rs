@@ -19,9 +19,12 @@ mod trouble;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flowlift_common::backoff::Backoff;
+
+use crate::plan::ChangeId;
 
 use batch::Batch;
 pub use batch::Final;
@@ -164,8 +167,8 @@ pub struct Project {
     failures: u32,
     /// Of these, the ones that are this project's own.
     own_failures: u32,
-    /// How often Azkaban stumbled over this batch.
-    stumbles: u32,
+    /// How often in a row Azkaban stumbled over this batch, and over which changes each time.
+    stumbles: (u32, BTreeSet<ChangeId>),
     /// Some upload was in doubt and was not seen to land.
     doubtful: bool,
     /// What comes before this is parked.
@@ -193,7 +196,7 @@ impl Project {
             has_permit: false,
             failures: 0,
             own_failures: 0,
-            stumbles: 0,
+            stumbles: (0, BTreeSet::new()),
             doubtful: false,
             parked_until_ms: 0,
             random: seed | 1,

@@ -7,8 +7,8 @@ use crate::plan::ChangeId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Search {
     suspects: Vec<ChangeId>,
-    /// All other changes of the batch. They stay out until the search ends: one that a suspect had superseded would take its
-    /// place, and be blamed for it.
+    /// All other changes of the batch. They stay out until the search ends: one that a suspect had superseded, or made
+    /// impossible, would take its place unseen.
     others: Vec<ChangeId>,
     /// The first `bad` suspects together are refused.
     bad: usize,

@@ -1,5 +1,7 @@
 //! The transitions.
 
+use std::collections::BTreeSet;
+
 use super::event::{
     Action, Arrival, BaseFacts, Doubtful, Event, LogLine, Planned, Refusal, Scheduled, Trouble,
     UploadTrouble, Uploaded,
@@ -7,6 +9,7 @@ use super::event::{
 use super::linger::Linger;
 use super::search::{Next, Search};
 use super::{Phase, Project};
+use crate::plan::ChangeId;
 
 /// So often Azkaban may fail to store a batch before its content is taken for the reason (azkaban-api.md, 7.1).
 const STUMBLES: u32 = 2;
@@ -199,16 +202,48 @@ impl Project {
             Err(UploadTrouble::Stumbled(refusal)) => {
                 self.batch.carry();
                 out.push(Action::EndAttempt(Doubtful::Own, false));
-                self.stumbles += 1;
-                let named = !refusal.named.is_empty() || !refusal.suspects.is_empty();
-                if named && self.stumbles > STUMBLES {
-                    self.refused(refusal, now_ms, out);
-                } else {
-                    self.trouble("upload", Trouble::Later(refusal.text), now_ms, out);
-                }
+                self.stumbled(refusal, now_ms, out);
             }
             Err(UploadTrouble::InDoubt(text)) => self.in_doubt(text, now_ms, out),
         }
+    }
+
+    /// Azkaban failed while it stored the zip. A bad night of its database names one flow after the other; only who is named
+    /// each time is to blame.
+    fn stumbled(&mut self, refusal: Refusal, now_ms: u64, out: &mut Vec<Action>) {
+        let Refusal {
+            text,
+            named,
+            suspects,
+            ..
+        } = refusal;
+        if !refusal.about_content {
+            self.stumbles = Default::default();
+            return self.trouble("upload", Trouble::Later(text), now_ms, out);
+        }
+        let now: BTreeSet<ChangeId> = named.iter().map(|(id, _)| *id).chain(suspects).collect();
+        let (times, before) = std::mem::take(&mut self.stumbles);
+        let both: BTreeSet<ChangeId> = before.intersection(&now).copied().collect();
+        self.stumbles = match times {
+            0 => (1, now),
+            _ if both.is_empty() && !now.is_empty() => (1, now),
+            times => (times + 1, both),
+        };
+        if self.stumbles.0 <= STUMBLES {
+            return self.trouble("upload", Trouble::Later(text), now_ms, out);
+        }
+        let (_, blamed) = std::mem::take(&mut self.stumbles);
+        let alone = blamed.len() == 1;
+        let refusal = Refusal {
+            named: named
+                .into_iter()
+                .filter(|(id, _)| alone && blamed.contains(id))
+                .collect(),
+            suspects: blamed.into_iter().collect(),
+            text,
+            about_content: true,
+        };
+        self.refused(refusal, now_ms, out);
     }
 
     /// Somebody's upload was overwritten by ours: what both come to is made from the base anew, before anything is settled.
@@ -232,6 +267,7 @@ impl Project {
             text,
             named,
             suspects,
+            ..
         } = refusal;
         if !named.is_empty() {
             for (id, reason) in named {
@@ -324,7 +360,7 @@ impl Project {
         }
         if done {
             self.batch = super::Batch::default();
-            self.stumbles = 0;
+            self.stumbles = Default::default();
             out.push(Action::Forget);
             // with nothing in hand the broker may give the shard to others and back without a word
             self.taken_over &= !self.queue.is_empty();

@@ -17,7 +17,7 @@ const FAST: Limits = Limits {
     later_looks: [Duration::from_secs(600), Duration::from_secs(3_600)],
     parked: Duration::from_secs(30),
     unpark: (Duration::from_secs(60), Duration::from_secs(900)),
-    park_after: 3,
+    park_after: 8,
     safeguards: Safeguards::ALL,
     backoff: (Duration::from_secs(1), Duration::from_secs(4)),
 };
@@ -301,7 +301,7 @@ fn only_the_named_culprit_dies() {
     let answer = Event::Uploaded(Err(UploadTrouble::Refused(Refusal {
         text: "bad".into(),
         named,
-        suspects: vec![],
+        ..Refusal::default()
     })));
     assert_eq!(
         project.handle(answer, 20),
@@ -673,4 +673,57 @@ fn a_try_that_azkaban_has_already_clears_its_changes_and_superseded_ones_stay_ou
         project.handle(Event::Permit, now);
     }
     assert_eq!(tries, [vec![2, 3, 9], vec![3, 9], vec![]]);
+}
+
+/// Plays uploads that Azkaban stumbles over, each naming these changes; what becomes of the batch.
+fn stumbling(names: &[&[u64]]) -> Vec<Action> {
+    let mut project = Project::new(FAST, 1);
+    uploading(&mut project, &[1, 2, 3]);
+    let mut last = Vec::new();
+    for (round, names) in names.iter().enumerate() {
+        let refusal = Refusal {
+            text: "Error inserting flow".into(),
+            named: names
+                .iter()
+                .map(|seq| (id(*seq), "Error inserting flow".into()))
+                .collect(),
+            suspects: vec![],
+            about_content: true,
+        };
+        let now = 100_000 * (round as u64 + 1);
+        last = project.handle(Event::Uploaded(Err(UploadTrouble::Stumbled(refusal))), now);
+        project.handle(Event::Timer, now + 50_000);
+        project.handle(Event::Permit, now + 50_000);
+        let asked = project.handle(Event::Base(Ok(FACTS)), now + 50_000);
+        let Some(Action::Plan(ask)) = asked.first() else {
+            panic!("{asked:?}");
+        };
+        let open: Vec<u64> = [1, 2, 3]
+            .into_iter()
+            .filter(|seq| !ask.settled.contains(&id(*seq)))
+            .collect();
+        if open.len() < 3 {
+            return asked;
+        }
+        project.handle(Event::Planned(applying(&[1, 2, 3])), now + 50_000);
+        project.handle(Event::Announced, now + 50_000);
+    }
+    last
+}
+
+#[test]
+fn only_a_change_that_azkaban_stumbles_over_each_time_is_convicted() {
+    let convicted = stumbling(&[&[2], &[2], &[2]]);
+    assert!(
+        matches!(&convicted[..], [Action::Plan(ask)] if ask.settled.contains(&id(2))),
+        "{convicted:?}"
+    );
+    let database = stumbling(&[&[1], &[2], &[3], &[1], &[2], &[3]]);
+    assert!(
+        matches!(
+            &database[..],
+            [Action::EndAttempt(..), Action::Say(LogLine::Trouble { .. }), ..]
+        ),
+        "{database:?}"
+    );
 }

@@ -67,7 +67,8 @@ impl Project {
 
     /// Sets the project aside: its messages must not hold the window of their shard.
     pub(super) fn park(&mut self, step: &'static str, text: &str, now_ms: u64, out: &mut Vec<Action>) {
-        (self.failures, self.own_failures, self.stumbles) = (0, 0, 0);
+        (self.failures, self.own_failures) = (0, 0);
+        self.stumbles = Default::default();
         self.parked_until_ms = now_ms + ms(self.limits.parked);
         let text = format!("could not {step}: {text}");
         self.drop_permit(out);

@@ -88,6 +88,7 @@ impl Rig {
             now: CancellationToken::new(),
             grace: Duration::from_secs(60),
             limits,
+            looks: (Arc::default(), std::time::Instant::now()),
         };
         let (ready, subscribed) = tokio::sync::oneshot::channel();
         let ready = std::sync::Mutex::new(Some(ready));

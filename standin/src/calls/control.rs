@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use crate::calls::{Answered, method_not_allowed};
 use crate::server::Server;
-use crate::state::faults::Faults;
 use crate::wire::answer::Answer;
 use crate::wire::request::Request;
 
@@ -80,19 +79,9 @@ fn set_faults(server: &Server, request: &Request) -> Answer {
     let sessions_lost = changes
         .remove("sessions_lost")
         .is_some_and(|lost| lost == Value::Bool(true));
-    if changes.contains_key("fail_persist_after") && !changes.contains_key("fail_persist") {
-        changes.insert("fail_persist".to_owned(), 1.into());
-    }
-    let Value::Object(mut faults) = serde_json::json!(server.faults.get()) else {
-        return refuse(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "faults cannot be written as JSON",
-        );
-    };
-    faults.extend(changes);
-    match serde_json::from_value::<Faults>(Value::Object(faults)) {
+    match server.faults.get().changed(Value::Object(changes)) {
         Ok(faults) => server.faults.set(faults),
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error),
     }
     if sessions_lost {
         server.sessions.lose_all();

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use crate::calls::manager::Call;
+use crate::exec::execution::Execution;
+use crate::exec::status::Status;
+use crate::exec::tree;
 use crate::state::flows::{Flow, Flows, Node, Props};
 use crate::wire::failure::Failure;
 use crate::wire::java::hash_order;
@@ -25,7 +28,12 @@ pub(super) fn list(call: &Call<'_>, ret: &mut HashMapJson) -> Done {
 
 pub(super) fn graph(call: &Call<'_>, ret: &mut HashMapJson) -> Done {
     let id = call.request.need("flow")?;
-    fill_graph(&active(call), &call.project.name, id, ret);
+    let flows = active(call);
+    // Flows within flows can be many, or deep.
+    if tree::build(&flows, id).is_err() {
+        return Err(Failure::stack_overflow());
+    }
+    fill_graph(&flows, &call.project.name, id, ret);
     Ok(())
 }
 
@@ -210,21 +218,48 @@ fn unknown_flow(call: &Call<'_>, id: &str, ret: &mut HashMapJson) -> Done {
     Ok(())
 }
 
-/// No execution has run: nothing runs flows here yet. Unknown flows have none either.
+/// Newest first. Unknown flows have none.
 pub(super) fn executions(call: &Call<'_>, ret: &mut HashMapJson) -> Done {
     let id = call.request.need("flow")?;
     let (from, length) = (call.request.need_int("start")?, call.request.need_int("length")?);
+    let all = call.server.executions.of_flow(call.project.id, id);
+    let page = |number: i32| usize::try_from(number).unwrap_or(0);
+    let one = |execution: &Arc<Execution>| {
+        let (facts, run) = (&execution.facts, execution.run());
+        let flow = run.flow();
+        HashMapJson::new()
+            .with("execId", facts.id)
+            .with("flowId", facts.flow.clone())
+            .with("projectId", facts.project)
+            .with("status", flow.status.name())
+            .with("submitTime", facts.submit_ms)
+            .with("startTime", flow.start_ms)
+            .with("endTime", flow.end_ms)
+            .with("submitUser", facts.user.clone())
+            .json()
+    };
+    let shown = all.iter().skip(page(from)).take(page(length)).map(one);
+    ret.put("executions", Json::List(shown.collect()));
     ret.put("flow", id.to_owned());
-    ret.put("total", 0);
+    ret.put("total", i64::try_from(all.len()).unwrap_or(i64::MAX));
     ret.put("from", from);
     ret.put("length", length);
-    ret.put("executions", Json::List(Vec::new()));
     Ok(())
 }
 
 pub(super) fn last_success(call: &Call<'_>, ret: &mut HashMapJson) -> Done {
-    call.request.need("flow")?;
-    ret.put("success", "false");
-    ret.put("message", "This flow has no successful run.");
+    let id = call.request.need("flow")?;
+    let all = call.server.executions.of_flow(call.project.id, id);
+    match all.iter().find(|one| one.status() == Status::Succeeded) {
+        Some(last) => {
+            ret.put("success", "true");
+            ret.put("message", "");
+            ret.put("execId", last.facts.id);
+        }
+        None => {
+            ret.put("success", "false");
+            ret.put("message", "This flow has no successful run.");
+        }
+    }
     Ok(())
 }

@@ -55,7 +55,7 @@ async fn get(server: &Arc<Server>, request: &Request, servlet: Servlet) -> Answe
         Servlet::Index => index::get(server, request, &session).await,
         Servlet::Manager => manager::get(server, request, &session).await,
         Servlet::Schedule => schedule::get(server, request, &session).await,
-        Servlet::Executor => executor::call(server, request, &session).await,
+        Servlet::Executor => executor::get(server, request, &session).await,
         Servlet::Page => Ok(page("")),
         Servlet::Redirect => Ok(Answer::redirect(&format!("{}/index", request.base()))),
     }
@@ -86,7 +86,7 @@ async fn post(server: &Arc<Server>, request: &Request, servlet: Servlet) -> Answ
     match servlet {
         Servlet::Manager => manager::post(server, request, &session).await,
         Servlet::Schedule => schedule::post(server, request, &session).await,
-        Servlet::Executor => executor::call(server, request, &session).await,
+        Servlet::Executor => executor::post(server, request, &session).await,
         Servlet::Index | Servlet::Page => Ok(Answer::empty()),
         Servlet::Redirect => Ok(Answer::redirect(&format!("{}/index", request.base()))),
     }

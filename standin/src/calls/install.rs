@@ -123,7 +123,8 @@ async fn store(
     }
     // A copy of its own: the part is a slice of the whole body.
     let zip = Some(Bytes::copy_from_slice(&zip));
-    project.write().versions.insert(
+    project.write().add_version(
+        project.id,
         version,
         Version {
             file: file.to_owned(),
@@ -172,7 +173,8 @@ async fn store(
     );
     drop(_storing);
     let first = project.read().version - server.options.retention;
-    project.write().clean_before(first);
+    let in_use = server.executions.versions_in_use(project.id);
+    project.write().clean_before(project.id, first, &in_use);
     Ok(())
 }
 

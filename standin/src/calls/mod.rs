@@ -2,6 +2,8 @@
 
 mod control;
 mod download;
+mod execute;
+mod executions;
 mod executor;
 mod flows;
 mod front;

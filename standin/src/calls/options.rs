@@ -1,104 +1,98 @@
-//! Execution options as a request carries them and a schedule shows them.
+//! Execution options as a request carries them.
 
+use serde_json::Value;
+
+use crate::exec::options::{Disabled, ExecutionOptions, FailureAction};
 use crate::wire::failure::Failure;
-use crate::wire::json::{HashMapJson, Json};
 use crate::wire::request::Request;
 
-/// Options of one execution or schedule.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct ExecutionOptions {
-    notify_first: bool,
-    notify_last: bool,
-    failure_emails: Vec<String>,
-    success_emails: Vec<String>,
-    failure_emails_overridden: bool,
-    success_emails_overridden: bool,
-    pipeline_level: Option<i32>,
-    concurrent: String,
-    mail_creator: String,
-    parameters: Vec<(String, String)>,
-    failure_action: &'static str,
-    disabled: Vec<String>,
+/// Options of a request, and the jobs to disable, which may be no list at all.
+pub(super) struct Asked {
+    pub(super) options: ExecutionOptions,
+    pub(super) disabled: Disabling,
 }
 
-impl ExecutionOptions {
-    /// Reads them; `pipeline` without a level is an error, and so are disabled jobs that are no JSON list.
-    pub(super) fn read(request: &Request) -> Result<Self, Failure> {
-        let flag = |name: &str, default| {
-            request
-                .param(name)
-                .map_or(default, |value| value.eq_ignore_ascii_case("true"))
-        };
-        let concurrent = request.param("concurrentOption").unwrap_or("skip").to_owned();
-        let pipeline_level = match concurrent.as_str() {
-            "pipeline" => Some(request.need_int("pipelineLevel")?),
-            "queue" => Some(request.int_or("queueLevel", 1)),
-            _ => None,
-        };
-        Ok(Self {
-            notify_first: flag("notifyFailureFirst", true),
-            notify_last: flag("notifyFailureLast", false),
-            failure_emails: emails(request.param("failureEmails")),
-            success_emails: emails(request.param("successEmails")),
-            failure_emails_overridden: flag("failureEmailsOverride", false),
-            success_emails_overridden: flag("successEmailsOverride", false),
-            pipeline_level,
-            concurrent,
-            mail_creator: request.param("mailCreator").unwrap_or("default").to_owned(),
-            parameters: request.group("flowOverride"),
-            failure_action: match request.param("failureAction") {
-                Some("cancelImmediately") => "CANCEL_ALL",
-                Some("finishPossible") => "FINISH_ALL_POSSIBLE",
-                _ => "FINISH_CURRENTLY_RUNNING",
-            },
-            disabled: disabled(request)?,
-        })
-    }
-
-    /// The bean that `fetchSchedule` shows.
-    pub(super) fn json(&self) -> Json {
-        let disabled = |name: &String| {
-            Json::bean([
-                ("name", name.clone().into()),
-                ("children", Json::Null),
-                ("embeddedFlow", false.into()),
-            ])
-        };
-        let parameters: HashMapJson = self.parameters.iter().cloned().collect();
-        Json::bean([
-            ("notifyOnFirstFailure", self.notify_first.into()),
-            ("notifyOnLastFailure", self.notify_last.into()),
-            ("failureEmails", Json::texts(self.failure_emails.iter().cloned())),
-            ("successEmails", Json::texts(self.success_emails.iter().cloned())),
-            (
-                "pipelineLevel",
-                self.pipeline_level.map_or(Json::Null, Into::into),
-            ),
-            ("queueLevel", 0.into()),
-            ("concurrentOption", self.concurrent.clone().into()),
-            ("mailCreator", self.mail_creator.clone().into()),
-            ("memoryCheck", true.into()),
-            ("flowParameters", parameters.into()),
-            ("failureAction", self.failure_action.into()),
-            ("slaOptions", Json::List(Vec::new())),
-            (
-                "disabledJobs",
-                Json::List(self.disabled.iter().map(disabled).collect()),
-            ),
-            ("pipelineExecutionId", Json::Null),
-            ("successEmailsOverridden", self.success_emails_overridden.into()),
-            ("failureEmailsOverridden", self.failure_emails_overridden.into()),
-        ])
-    }
+/// What became of the list of disabled jobs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Disabling {
+    /// They stand in the options.
+    Known,
+    /// It is no JSON: a null pointer later.
+    Null,
 }
 
-/// Names of disabled jobs.
-fn disabled(request: &Request) -> Result<Vec<String>, Failure> {
-    let list = request
+/// Reads them; `pipeline` without a level is an error, and so is a JSON text for disabled jobs that is no list.
+pub(super) fn read(request: &Request) -> Result<Asked, Failure> {
+    let flag = |name: &str, default| {
+        request
+            .param(name)
+            .map_or(default, |value| value.eq_ignore_ascii_case("true"))
+    };
+    let concurrent = request.param("concurrentOption").unwrap_or("skip").to_owned();
+    let pipeline_level = match concurrent.as_str() {
+        "pipeline" => Some(request.need_int("pipelineLevel")?),
+        "queue" => Some(request.int_or("queueLevel", 1)),
+        _ => None,
+    };
+    let (list, disabled) = disabled(request)?;
+    let options = ExecutionOptions {
+        notify_first: flag("notifyFailureFirst", true),
+        notify_last: flag("notifyFailureLast", false),
+        failure_emails: emails(request.param("failureEmails")),
+        success_emails: emails(request.param("successEmails")),
+        failure_emails_overridden: flag("failureEmailsOverride", false),
+        success_emails_overridden: flag("successEmailsOverride", false),
+        pipeline_level,
+        pipeline_execution: None,
+        concurrent,
+        mail_creator: request.param("mailCreator").unwrap_or("default").to_owned(),
+        parameters: request.group("flowOverride"),
+        failure_action: match request.param("failureAction") {
+            Some("cancelImmediately") => FailureAction::CancelAll,
+            Some("finishPossible") => FailureAction::FinishPossible,
+            _ => FailureAction::FinishCurrent,
+        },
+        disabled: list,
+    };
+    Ok(Asked { options, disabled })
+}
+
+/// Names of disabled jobs, or objects for flows within the flow.
+fn disabled(request: &Request) -> Result<(Vec<Option<Disabled>>, Disabling), Failure> {
+    let text = request
         .param("disabled")
         .filter(|list| !list.is_empty())
         .unwrap_or("[]");
-    serde_json::from_str(list).map_err(|_| Failure::null("java.util.List.stream()", "<parameter1>"))
+    match serde_json::from_str(text) {
+        Ok(Value::Array(list)) => Ok((list.iter().map(one_disabled).collect(), Disabling::Known)),
+        Ok(Value::Null) | Err(_) => Ok((Vec::new(), Disabling::Null)),
+        Ok(other) => Err(Failure::cast_to_list(match other {
+            Value::Object(_) => "java.util.HashMap",
+            Value::String(_) => "java.lang.String",
+            Value::Bool(_) => "java.lang.Boolean",
+            Value::Number(number) if number.is_f64() => "java.lang.Double",
+            _ => "java.lang.Integer",
+        })),
+    }
+}
+
+/// Nothing for what is neither a name nor a flow with children.
+fn one_disabled(value: &Value) -> Option<Disabled> {
+    match value {
+        Value::String(name) => Some(Disabled {
+            name: name.clone(),
+            children: None,
+        }),
+        Value::Object(flow) => {
+            let name = flow.get("id")?.as_str()?.to_owned();
+            let children = flow.get("children")?.as_array()?;
+            Some(Disabled {
+                name,
+                children: Some(children.iter().map(one_disabled).collect()),
+            })
+        }
+        _ => None,
+    }
 }
 
 /// Parameters only an administrator may set, and only to numbers.

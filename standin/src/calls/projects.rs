@@ -1,5 +1,6 @@
 //! Creating, describing, deleting and purging projects, and their log.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::calls::Answered;
@@ -99,7 +100,9 @@ async fn purge_error(server: &Server, session: &Session, name: &str) -> Option<S
         ));
     }
     server.faults.database().await;
-    project.write().clean_before(i32::MAX);
+    project
+        .write()
+        .clean_before(project.id, i32::MAX, &BTreeSet::new());
     let version = project.read().version;
     project.log(
         &session.user.name,
@@ -142,7 +145,7 @@ pub(super) async fn logs(call: &Call<'_>, ret: &mut HashMapJson) -> Result<(), F
         Json::List(vec![
             event.user.clone().into(),
             event.at_ms.into(),
-            event.kind.into(),
+            event.kind.clone().into_owned().into(),
             message,
         ])
     });

@@ -3,7 +3,7 @@
 use flowlift_azkaban::cron;
 use jiff::{Timestamp, Zoned};
 
-use crate::calls::options::{ExecutionOptions, admin_parameters};
+use crate::calls::options::{self, Asked, Disabling, admin_parameters};
 use crate::calls::{Answered, front};
 use crate::server::Server;
 use crate::state::permission::Right;
@@ -13,6 +13,9 @@ use crate::wire::answer::Answer;
 use crate::wire::failure::Failure;
 use crate::wire::json::{HashMapJson, Json};
 use crate::wire::request::Request;
+
+/// Schedules without an end end with the year 2049.
+const END_MS: i64 = 2_524_608_000_000;
 
 pub(super) async fn get(server: &Server, request: &Request, session: &Session) -> Answered {
     match request.has("ajax") {
@@ -102,8 +105,12 @@ async fn schedule(
             None
         }
     };
-    let options = match ExecutionOptions::read(request) {
-        Ok(options) => options.json(),
+    let options = match options::read(request) {
+        Ok(Asked {
+            disabled: Disabling::Null,
+            ..
+        }) => return Err(Failure::null("java.util.List.stream()", "disabledJobs")),
+        Ok(asked) => asked.options,
         Err(failure) => return Err(without_options(server, project.id, flow, failure)),
     };
     if let Err(error) = admin_parameters(request)
@@ -129,7 +136,12 @@ async fn schedule(
             user: session.user.name.clone(),
             first_ms: now.timestamp().as_millisecond(),
             next_ms: next.timestamp().as_millisecond(),
-            options,
+            end_ms: request
+                .param("endSchedTime")
+                .and_then(|end| end.parse().ok())
+                .unwrap_or(END_MS),
+            ended: false,
+            options: Some(options),
             text: text.clone(),
         }),
         None => -1,
@@ -152,10 +164,7 @@ fn without_options(server: &Server, project: i32, flow: &str, failure: Failure) 
         return failure;
     }
     if let Some(old) = server.world.schedules.of_flow(project, flow) {
-        server.world.schedules.set(Schedule {
-            options: Json::Null,
-            ..old
-        });
+        server.world.schedules.set(Schedule { options: None, ..old });
     }
     Failure::null(
         "azkaban.executor.ExecutionOptions.getSlaOptions()",
@@ -259,21 +268,20 @@ fn one(server: &Server, request: &Request, ret: &mut HashMapJson) -> Result<(), 
             .to_zoned(server.options.time_zone.clone());
         zoned.strftime("%Y-%m-%d %H:%M:%S").to_string()
     };
-    let next = match next_after(
-        &schedule.cron,
-        &Timestamp::now().to_zoned(server.options.time_zone.clone()),
-    ) {
-        Some(next) => next.timestamp().as_millisecond(),
-        None => schedule.next_ms,
-    };
     let json = HashMapJson::new()
         .with("scheduleId", schedule.id.to_string())
         .with("submitUser", schedule.user)
         .with("firstSchedTime", time(schedule.first_ms))
-        .with("nextExecTime", time(next))
+        .with("nextExecTime", time(schedule.next_ms))
         .with("period", "null")
         .with("cronExpression", schedule.cron)
-        .with("executionOptions", schedule.options);
+        .with(
+            "executionOptions",
+            schedule
+                .options
+                .as_ref()
+                .map_or(Json::Null, |options| options.json()),
+        );
     ret.put("schedule", json);
     Ok(())
 }

@@ -34,6 +34,36 @@ pub struct Faults {
     pub db_down: bool,
 }
 
+impl Faults {
+    /// These faults with the named ones changed; the error is a sentence about one of them. Where only the place of a
+    /// failure is given, one upload fails.
+    pub fn changed(&self, changes: serde_json::Value) -> Result<Self, String> {
+        let serde_json::Value::Object(mut changes) = changes else {
+            return Err("faults are a JSON object".to_owned());
+        };
+        if changes.contains_key("fail_persist_after") && !changes.contains_key("fail_persist") {
+            changes.insert("fail_persist".to_owned(), 1.into());
+        }
+        let faults = serde_json::to_value(self).map_err(|error| error.to_string())?;
+        let serde_json::Value::Object(mut faults) = faults else {
+            return Err("faults cannot be written as JSON".to_owned());
+        };
+        faults.extend(changes);
+        let faults: Self = serde_json::from_value(faults.into()).map_err(|error| error.to_string())?;
+        let day = 0.0..=86_400_000.0;
+        for (name, ms) in [
+            ("ms_per_flow", faults.ms_per_flow),
+            ("ms_per_flow_v2", faults.ms_per_flow_v2),
+            ("ms_per_request", faults.ms_per_request),
+        ] {
+            if !day.contains(&ms) {
+                return Err(format!("{name} must be between 0 and 86400000"));
+            }
+        }
+        Ok(faults)
+    }
+}
+
 /// What is to happen to one upload.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct UploadFaults {

@@ -1,7 +1,7 @@
 //! The flows of one project in little memory: what the calls that read flows need, and nothing else.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use flowlift_azkaban::load::{self, Loaded};
@@ -39,12 +39,42 @@ pub(crate) struct Node {
     pub(crate) embedded: Option<Box<str>>,
     pub(crate) source: Box<str>,
     pub(crate) props: Props,
+    /// Properties of the files and flows around it, shared by all jobs that inherit the same.
+    pub(crate) inherited: Option<Arc<Props>>,
+}
+
+/// Texts and properties that many jobs have in common, kept once.
+#[derive(Default)]
+struct Shared {
+    kinds: HashMap<String, Arc<str>>,
+    inherited: HashMap<Props, Arc<Props>>,
+}
+
+impl Shared {
+    fn kind(&mut self, kind: &str) -> Arc<str> {
+        let kept = self.kinds.entry(kind.to_owned());
+        Arc::clone(kept.or_insert_with(|| kind.into()))
+    }
+
+    /// What a job has beyond its own properties.
+    fn inherited(&mut self, node: &load::Node) -> Option<Arc<Props>> {
+        if node.props.len() == node.own_props.len() {
+            return None;
+        }
+        let beyond = node
+            .props
+            .iter()
+            .filter(|(name, _)| !node.own_props.contains_key(*name));
+        let beyond = Props::new(beyond);
+        let kept = self.inherited.entry(beyond.clone());
+        Some(Arc::clone(kept.or_insert_with(|| Arc::new(beyond))))
+    }
 }
 
 impl Flows {
     /// Takes over what the loader found.
     pub(crate) fn new(loaded: &Loaded) -> Self {
-        let mut kinds = HashMap::new();
+        let mut shared = Shared::default();
         let listed = loaded.flows.iter().map(|(id, flow)| (id, flow, false));
         let mut all: Vec<_> = listed
             .chain(loaded.embedded.iter().map(|(id, flow)| (id, flow, true)))
@@ -53,7 +83,7 @@ impl Flows {
         all.sort_by_cached_key(|(id, _, _)| (fold(id), Reverse((*id).clone())));
         let mut flows: Vec<Flow> = all
             .into_iter()
-            .map(|(id, flow, embedded)| Flow::new(id, flow, embedded, &mut kinds))
+            .map(|(id, flow, embedded)| Flow::new(id, flow, embedded, &mut shared))
             .collect();
         hash_order(&mut flows, |flow| &flow.id);
         let mut by_id: Vec<u32> = (0..).take(flows.len()).collect();
@@ -84,15 +114,11 @@ impl Flows {
 }
 
 impl Flow {
-    fn new(id: &str, flow: &load::LoadedFlow, embedded: bool, kinds: &mut HashMap<String, Arc<str>>) -> Self {
+    fn new(id: &str, flow: &load::LoadedFlow, embedded: bool, shared: &mut Shared) -> Self {
         let at: HashMap<&str, u32> = flow.nodes.iter().map(|node| node.id.as_str()).zip(0..).collect();
-        let node = |node: &load::Node| Node {
+        let mut node = |node: &load::Node| Node {
             id: node.id.as_str().into(),
-            kind: Arc::clone(
-                kinds
-                    .entry(node.kind.clone())
-                    .or_insert_with(|| node.kind.as_str().into()),
-            ),
+            kind: shared.kind(&node.kind),
             level: u32::try_from(node.level).unwrap_or(u32::MAX),
             inputs: node
                 .depends_on
@@ -102,12 +128,13 @@ impl Flow {
             condition: node.condition.as_deref().map(Into::into),
             embedded: node.embedded.as_deref().map(Into::into),
             source: node.source.as_str().into(),
-            props: Props::new(&node.own_props),
+            props: Props::new(node.own_props.iter()),
+            inherited: shared.inherited(node),
         };
         Self {
             id: id.into(),
             embedded,
-            nodes: flow.nodes.iter().map(node).collect(),
+            nodes: flow.nodes.iter().map(&mut node).collect(),
         }
     }
 
@@ -117,17 +144,17 @@ impl Flow {
 }
 
 /// A job's own properties, packed into one text: names and values in turn, cut at `ends`.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Props {
     text: Box<str>,
     ends: Box<[u32]>,
 }
 
 impl Props {
-    fn new(props: &BTreeMap<String, String>) -> Self {
+    fn new<'a>(props: impl Iterator<Item = (&'a String, &'a String)>) -> Self {
         let mut text = String::new();
-        let mut ends = Vec::with_capacity(props.len() * 2);
-        for part in props.iter().flat_map(|(name, value)| [name, value]) {
+        let mut ends = Vec::new();
+        for part in props.flat_map(|(name, value)| [name, value]) {
             text.push_str(part);
             ends.push(u32::try_from(text.len()).unwrap_or(u32::MAX));
         }
@@ -159,6 +186,8 @@ impl Props {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
@@ -167,7 +196,7 @@ mod tests {
         let props: BTreeMap<_, _> = props
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
-        let packed = Props::new(&props);
+        let packed = Props::new(props.iter());
         assert_eq!(packed.iter().collect::<BTreeMap<_, _>>(), props);
         assert_eq!(
             (packed.get("empty"), packed.get("x")),

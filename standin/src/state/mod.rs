@@ -2,12 +2,14 @@
 
 pub(crate) mod faults;
 pub(crate) mod flows;
+pub(crate) mod journal;
 pub(crate) mod permission;
 pub(crate) mod persist;
 pub(crate) mod project;
 pub(crate) mod schedules;
 pub(crate) mod sessions;
 pub(crate) mod stats;
+pub(crate) mod store;
 pub(crate) mod world;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -1,7 +1,7 @@
 //! Rights on a project, as Azkaban counts them: ADMIN stands alone and means all.
 
 /// One right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub(crate) enum Right {
     Read,
     Write,
@@ -23,7 +23,7 @@ impl Right {
 }
 
 /// The rights of one user or group.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Permission(Vec<Right>);
 
 impl Permission {

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use serde::{Deserialize, Serialize};
+
+use crate::exec::options::ExecutionOptions;
+use crate::state::journal::{Change, Journal};
 use crate::state::lock;
-use crate::wire::json::Json;
 
 /// One schedule.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Schedule {
     pub(crate) id: i32,
     pub(crate) project: i32,
@@ -18,7 +21,12 @@ pub(crate) struct Schedule {
     pub(crate) user: String,
     pub(crate) first_ms: i64,
     pub(crate) next_ms: i64,
-    pub(crate) options: Json,
+    /// From then on it does not fire any more.
+    pub(crate) end_ms: i64,
+    /// It will never be due again.
+    pub(crate) ended: bool,
+    /// Gone when a call that was to replace it failed half-way.
+    pub(crate) options: Option<ExecutionOptions>,
     /// Azkaban's description of it, for the project log.
     pub(crate) text: String,
 }
@@ -27,6 +35,7 @@ pub(crate) struct Schedule {
 #[derive(Debug, Default)]
 pub(crate) struct Schedules {
     inner: Mutex<Inner>,
+    journal: Journal,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +46,58 @@ struct Inner {
 }
 
 impl Schedules {
+    pub(crate) fn new(journal: Journal) -> Self {
+        Self {
+            inner: Mutex::default(),
+            journal,
+        }
+    }
+
+    /// Takes one back from the data file.
+    pub(crate) fn restore(&self, schedule: Schedule) {
+        let mut inner = lock(&self.inner);
+        inner.last = inner.last.max(schedule.id);
+        inner
+            .by_flow
+            .insert((schedule.project, schedule.flow.clone()), schedule.id);
+        inner.by_id.insert(schedule.id, schedule);
+    }
+
+    /// Numbers up to this one were given before.
+    pub(crate) fn resume_after(&self, last: i32) {
+        let mut inner = lock(&self.inner);
+        inner.last = inner.last.max(last);
+    }
+
+    fn save(&self, schedule: &Schedule) {
+        self.journal.write(|| {
+            let row = serde_json::to_vec(schedule).unwrap_or_default();
+            Change::Schedule(schedule.id, row)
+        });
+    }
+
+    /// Those that are to fire now; those at their end fire never more.
+    pub(crate) fn due(&self, now_ms: i64) -> Vec<Schedule> {
+        let inner = lock(&self.inner);
+        let due =
+            |schedule: &&Schedule| schedule.next_ms < now_ms && schedule.end_ms > now_ms && !schedule.ended;
+        inner.by_id.values().filter(due).cloned().collect()
+    }
+
+    /// It has fired; `None` when it is never due again. A schedule set anew meanwhile is left alone.
+    pub(crate) fn fired(&self, id: i32, next_ms: Option<i64>) {
+        let mut inner = lock(&self.inner);
+        let Some(schedule) = inner.by_id.get_mut(&id) else {
+            return;
+        };
+        match next_ms {
+            Some(next) => schedule.next_ms = next.max(schedule.next_ms),
+            None => schedule.ended = true,
+        }
+        let schedule = schedule.clone();
+        self.save(&schedule);
+    }
+
     /// Adds a schedule, or puts it in the place of its flow's old one; the number is kept then.
     pub(crate) fn set(&self, mut schedule: Schedule) -> i32 {
         let mut inner = lock(&self.inner);
@@ -49,6 +110,7 @@ impl Schedules {
             }
         };
         let id = schedule.id;
+        self.save(&schedule);
         inner.by_flow.insert(key, id);
         inner.by_id.insert(id, schedule);
         id
@@ -71,6 +133,7 @@ impl Schedules {
     pub(crate) fn remove(&self, id: i32) -> Option<Schedule> {
         let mut inner = lock(&self.inner);
         let schedule = inner.by_id.remove(&id)?;
+        self.journal.write(|| Change::ScheduleGone(id));
         inner.by_flow.remove(&(schedule.project, schedule.flow.clone()));
         Some(schedule)
     }
@@ -90,6 +153,8 @@ impl Schedules {
         }
         gone.sort_unstable();
         inner.by_flow.retain(|_, id| gone.binary_search(id).is_err());
+        self.journal
+            .write_all(|| gone.iter().map(|&id| Change::ScheduleGone(id)).collect());
         gone.iter().filter_map(|id| inner.by_id.remove(id)).collect()
     }
 
@@ -114,7 +179,9 @@ mod tests {
             user,
             first_ms: 0,
             next_ms: 0,
-            options: Json::Null,
+            end_ms: i64::MAX,
+            ended: false,
+            options: None,
             text,
         }
     }

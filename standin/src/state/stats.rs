@@ -18,6 +18,7 @@ pub(crate) struct Counters {
     installed: AtomicU64,
     overlapped: AtomicU64,
     abandoned: AtomicU64,
+    fired: AtomicU64,
     pub(crate) connections: Connections,
 }
 
@@ -62,6 +63,11 @@ impl Counters {
         self.abandoned.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// A schedule was due, whatever came of it.
+    pub(crate) fn fired(&self) {
+        self.fired.fetch_add(1, Ordering::SeqCst);
+    }
+
     pub(crate) fn snapshot(&self, sizes: Sizes) -> Stats {
         let requests = lock(&self.requests);
         let request = |(&(call, status, outcome), &count): (&(_, _, Outcome), &u64)| Requests {
@@ -76,6 +82,7 @@ impl Counters {
             uploads_installed: self.installed.load(Ordering::SeqCst),
             uploads_overlapped: self.overlapped.load(Ordering::SeqCst),
             requests_abandoned: self.abandoned.load(Ordering::SeqCst),
+            schedules_fired: self.fired.load(Ordering::SeqCst),
             connections: self.connections.total.load(Ordering::SeqCst),
             connections_open: self.connections.open.load(Ordering::SeqCst),
             connections_open_max: self.connections.max.load(Ordering::SeqCst),
@@ -95,6 +102,10 @@ pub struct Sizes {
     pub schedules: usize,
     /// Sessions that live.
     pub sessions: usize,
+    /// Executions ever started.
+    pub executions: u64,
+    /// Executions that run now.
+    pub executions_running: usize,
 }
 
 /// One look at a running server.
@@ -110,6 +121,8 @@ pub struct Stats {
     pub uploads_overlapped: u64,
     /// Requests whose client left before the answer.
     pub requests_abandoned: u64,
+    /// Schedules that were due, whether or not their flow could be started.
+    pub schedules_fired: u64,
     /// Connections ever taken.
     pub connections: u64,
     /// Connections that hold a thread now.
@@ -182,6 +195,12 @@ impl Stats {
                 "Requests whose client left before the answer.",
                 self.requests_abandoned,
             ),
+            (
+                "schedules_fired_total",
+                "Schedules that were due, whether or not their flow could be started.",
+                self.schedules_fired,
+            ),
+            ("executions_total", "Executions started.", self.sizes.executions),
             ("connections_total", "Connections ever taken.", self.connections),
         ] {
             metric(&mut out, name, "counter", help, value);
@@ -201,6 +220,11 @@ impl Stats {
             ("flows", "Flows that active projects list.", self.sizes.flows),
             ("schedules", "Schedules.", self.sizes.schedules),
             ("sessions", "Sessions that live.", self.sizes.sessions),
+            (
+                "executions_running",
+                "Executions that run now.",
+                self.sizes.executions_running,
+            ),
         ] {
             metric(&mut out, name, "gauge", help, value);
         }
@@ -238,6 +262,8 @@ mod tests {
             flows: 2,
             schedules: 3,
             sessions: 4,
+            executions: 5,
+            executions_running: 1,
         });
         assert_eq!((stats.calls("upload"), stats.uploads_overlapped), (2, 1));
         assert_eq!((stats.connections_open, stats.connections_open_max), (1, 2));

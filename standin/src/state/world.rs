@@ -1,10 +1,11 @@
 //! All projects by number and name, and all schedules.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 
 use flowlift_azkaban::name::fold;
 
+use crate::state::journal::Journal;
 use crate::state::project::Project;
 use crate::state::schedules::Schedules;
 use crate::state::{read, write};
@@ -20,6 +21,7 @@ pub(crate) const DESCRIPTION_MAX: usize = 2048;
 pub(crate) struct World {
     projects: RwLock<Projects>,
     pub(crate) schedules: Schedules,
+    journal: Journal,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +34,24 @@ struct Projects {
 }
 
 impl World {
+    pub(crate) fn new(journal: Journal) -> Self {
+        Self {
+            projects: RwLock::default(),
+            schedules: Schedules::new(journal.clone()),
+            journal,
+        }
+    }
+
+    /// Takes one back from the data file.
+    pub(crate) fn restore(&self, project: Arc<Project>) {
+        let mut projects = write(&self.projects);
+        projects.last = projects.last.max(project.id);
+        if project.read().active {
+            projects.by_name.insert(fold(&project.name), Arc::clone(&project));
+        }
+        projects.by_id.insert(project.id, project);
+    }
+
     /// An active project, ignoring case.
     pub(crate) fn project(&self, name: &str) -> Option<Arc<Project>> {
         read(&self.projects).by_name.get(&fold(name)).cloned()
@@ -82,7 +102,13 @@ impl World {
             return Err(format!("Insert project{name} for existing project failed. "));
         }
         projects.last += 1;
-        let project = Arc::new(Project::new(projects.last, name, description, creator));
+        let project = Arc::new(Project::new(
+            projects.last,
+            name,
+            description,
+            creator,
+            self.journal.clone(),
+        ));
         projects.by_id.insert(project.id, Arc::clone(&project));
         projects.by_name.insert(key, project);
         Ok(())
@@ -99,7 +125,7 @@ impl World {
         let mut state = project.write();
         state.active = false;
         state.flows = Arc::default();
-        state.clean_before(i32::MAX);
+        state.clean_before(project.id, i32::MAX, &BTreeSet::new());
     }
 }
 

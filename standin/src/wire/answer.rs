@@ -153,6 +153,12 @@ impl Answer {
         self
     }
 
+    /// Sets a header that may be there already.
+    pub(crate) fn replace_header(mut self, name: HeaderName, value: &str) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
+        self.header(name, value)
+    }
+
     /// `Set-Cookie: name=value;Path=/`; values with blanks or marks are quoted.
     pub(crate) fn cookie(mut self, name: &str, value: &str) -> Self {
         let plain = value

@@ -50,9 +50,28 @@ impl Failure {
         )
     }
 
+    /// A value in the place of a list, both of Java's own classes.
+    pub(crate) fn cast_to_list(from: &str) -> Self {
+        let message = format!(
+            "class {from} cannot be cast to class java.util.List ({from} and java.util.List are in module java.base of \
+             loader 'bootstrap')"
+        );
+        Self::exception("java.lang.ClassCastException", message)
+    }
+
     /// The thread ran out of stack: Jetty has no words for that.
     pub(crate) fn stack_overflow() -> Self {
         Self::exception("java.lang.StackOverflowError", "")
+    }
+
+    /// What it says.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Is it of the kind that calls catch when they read options?
+    pub(crate) fn is_of_servlet(&self) -> bool {
+        self.class == "javax.servlet.ServletException"
     }
 
     /// Is it a null pointer?

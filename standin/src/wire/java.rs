@@ -16,6 +16,12 @@ pub(crate) fn hash_order<T>(items: &mut [T], key: impl Fn(&T) -> &str) {
     items.sort_by_cached_key(|item| bucket(key(item), mask));
 }
 
+/// The same for a map that was filled by one `putAll` while it was empty: its table is made to measure.
+pub(crate) fn put_all_order<T>(items: &mut [T], key: impl Fn(&T) -> &str) {
+    let mask = (items.len() * 4 / 3 + 1).next_power_of_two() - 1;
+    items.sort_by_cached_key(|item| bucket(key(item), mask));
+}
+
 /// Length in UTF-16 units, which is what Java and the column widths count.
 pub(crate) fn utf16_len(text: &str) -> usize {
     text.encode_utf16().count()
@@ -82,6 +88,16 @@ mod tests {
             ordered(&["status", "scheduleId", "message"]),
             ["message", "scheduleId", "status"]
         );
+    }
+
+    #[test]
+    fn a_map_filled_at_once_has_a_smaller_table() {
+        let mut keys = ["length", "offset", "data"];
+        put_all_order(&mut keys, |key| key);
+        assert_eq!(keys, ["length", "offset", "data"]);
+        let mut keys = ["status", "startTime", "endTime", "updateTime"];
+        put_all_order(&mut keys, |key| key);
+        assert_eq!(keys, ["startTime", "updateTime", "endTime", "status"]);
     }
 
     #[test]

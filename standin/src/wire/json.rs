@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::wire::java::hash_order;
+use crate::wire::java::{hash_order, put_all_order};
 
 /// Text that is mostly static.
 pub(crate) type Text = Cow<'static, str>;
@@ -160,6 +160,14 @@ impl HashMapJson {
 
     pub(crate) fn json(mut self) -> Json {
         hash_order(&mut self.0, |(key, _)| key);
+        Json::Map(self.0)
+    }
+}
+
+impl HashMapJson {
+    /// For an answer that was an empty map until all of this was put in at once.
+    pub(crate) fn json_of_put_all(mut self) -> Json {
+        put_all_order(&mut self.0, |(key, _)| key);
         Json::Map(self.0)
     }
 }

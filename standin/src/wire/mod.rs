@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod failure;
+pub(crate) mod html;
 pub(crate) mod java;
 pub(crate) mod json;
 pub(crate) mod multipart;

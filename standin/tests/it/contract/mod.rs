@@ -1,7 +1,11 @@
 //! One test per answer of 4.0.0; runs on the stand-in or on a real server.
 
+mod concurrency;
 mod downloads;
+mod execution_logs;
+mod execution_refusals;
 mod executions;
+mod failures;
 mod flows;
 mod locks;
 mod logins;

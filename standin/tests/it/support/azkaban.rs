@@ -64,6 +64,14 @@ impl Azkaban {
             .expect("this test runs on the stand-in only")
     }
 
+    /// Stops the stand-in and waits until nothing of it is left.
+    pub(crate) async fn stop(self) {
+        self.standin
+            .expect("only the stand-in can be stopped")
+            .stop()
+            .await;
+    }
+
     pub(crate) async fn send(&self, request: Request) -> Reply {
         request.send(self.addr).await
     }

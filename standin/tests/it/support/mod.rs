@@ -2,5 +2,6 @@
 
 pub(crate) mod azkaban;
 pub(crate) mod http;
+pub(crate) mod running;
 pub(crate) mod wait;
 pub(crate) mod zips;

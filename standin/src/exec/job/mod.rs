@@ -1,0 +1,230 @@
+//! One job: what Azkaban's `JobRunner` and `ProcessJob` do, line by line of its log.
+
+mod commands;
+mod pipeline;
+mod prepare;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::exec::execution::Execution;
+use crate::exec::files::ExecutionFiles;
+use crate::exec::inputs::Inputs;
+use crate::exec::log::{Level, line};
+use crate::exec::props::Props;
+use crate::exec::status::Status;
+
+/// Job types that run here.
+const NOOP: &str = "noop";
+const COMMAND: &str = "command";
+
+/// What the jobs of one execution share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) execution: Arc<Execution>,
+    /// The execution whose jobs are waited for.
+    pub(super) other: Option<Arc<Execution>>,
+    pub(super) inputs: Inputs,
+    pub(super) files: ExecutionFiles,
+    pub(super) threads: Semaphore,
+    /// Cancelled when the server goes down.
+    pub(super) ends: CancellationToken,
+}
+
+/// Why a job failed.
+struct Failed {
+    /// The exception's class and message, for the log.
+    exception: String,
+    message: String,
+    cause: String,
+}
+
+/// Runs one job to its end.
+pub(super) async fn run(shared: Arc<Shared>, at: usize) {
+    let ends = shared.ends.clone();
+    // Dropping it in the middle kills its process.
+    tokio::select! {
+        biased;
+        () = ends.cancelled() => {}
+        () = Job::new(&shared, at).run() => {}
+    }
+}
+
+struct Job<'a> {
+    shared: &'a Shared,
+    at: usize,
+    id: String,
+    nested: String,
+    kind: Arc<str>,
+    attempt: u32,
+    props: Props,
+}
+
+impl<'a> Job<'a> {
+    fn new(shared: &'a Shared, at: usize) -> Self {
+        let run = shared.execution.run();
+        let node = &run.nodes[at];
+        Self {
+            shared,
+            at,
+            id: node.id.clone(),
+            nested: node.nested.clone(),
+            kind: Arc::clone(&node.kind),
+            attempt: node.attempt,
+            props: shared.inputs.of(&run.nodes, at),
+        }
+    }
+
+    fn log(&self, level: Level, text: &str) {
+        let line = line(&self.shared.execution.zone, &self.id, level, text);
+        self.shared.execution.push(&self.nested, self.attempt, &line);
+    }
+
+    fn info(&self, text: impl AsRef<str>) {
+        self.log(Level::Info, text.as_ref());
+    }
+
+    fn error(&self, text: impl AsRef<str>) {
+        self.log(Level::Error, text.as_ref());
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.props.get(name)?.trim().parse().ok()
+    }
+
+    async fn run(mut self) {
+        let execution = &self.shared.execution;
+        let (retries, backoff) = (self.number("retries"), self.number("retry.backoff"));
+        let delay = execution.change(|run, _| {
+            let node = &mut run.nodes[self.at];
+            node.retries = u32::try_from(retries.unwrap_or(0)).unwrap_or(u32::MAX);
+            node.backoff_ms = backoff.unwrap_or(0);
+            if node.attempt > 0 { node.backoff_ms } else { 0 }
+        });
+        let Ok(_thread) = self.shared.threads.acquire().await else {
+            return;
+        };
+        if execution.run().is_killed() {
+            execution.change(|run, now| {
+                run.job_begins(self.at, now);
+                run.job_runs(self.at, now);
+                run.job_came_to(self.at, Status::Killed, now);
+                run.job_ended(self.at, Arc::default(), now);
+            });
+            return execution.save_node(&execution.run(), self.at);
+        }
+        self.tell_log_file();
+        let waited = self.waits(delay).await;
+        execution.change(|run, now| run.job_begins(self.at, now));
+        let (status, given) = match waited {
+            true => self.begins().await,
+            false => (Status::Killed, Props::new()),
+        };
+        let (status, end) = execution.change(|run, now| {
+            let status = match status {
+                Status::Running => Status::Succeeded,
+                other => other,
+            };
+            (run.job_came_to(self.at, status, now), now)
+        });
+        self.info(format!(
+            "Finishing job {}{} at {end} with status {}",
+            self.id,
+            self.retry(),
+            status.name()
+        ));
+        execution.flow_log(&format!("No attachment file for job {} written.", self.id));
+        execution.save_log(&self.nested, self.attempt);
+        execution.save_node(&execution.run(), self.at);
+        execution.change(|run, now| run.job_ended(self.at, Arc::new(given), now));
+    }
+
+    fn retry(&self) -> String {
+        match self.attempt {
+            0 => String::new(),
+            attempt => format!(" retry: {attempt}"),
+        }
+    }
+
+    fn log_file(&self) -> PathBuf {
+        let (id, name) = (self.shared.execution.facts.id, self.nested.replace(':', "._."));
+        let file = match self.attempt {
+            0 => format!("_job.{id}.{name}"),
+            attempt => format!("_job.{id}.{attempt}.{name}"),
+        };
+        self.shared.files.path().join(self.folder_below()).join(file)
+    }
+
+    fn tell_log_file(&self) {
+        let (id, file) = (&self.id, self.log_file());
+        let execution = &self.shared.execution;
+        execution.flow_log(&format!("Log file path for job: {id} is: {}.log", file.display()));
+        execution.flow_log(&format!("Created file appender for job {id}"));
+        execution.flow_log(&format!("Attached file appender for job {id}"));
+    }
+
+    /// From "Starting job" to what it came to.
+    async fn begins(&mut self) -> (Status, Props) {
+        let execution = &self.shared.execution;
+        let start = execution.run().nodes[self.at].start_ms;
+        self.info(format!("Starting job {}{} at {start}", self.id, self.retry()));
+        execution.change(|run, now| run.job_runs(self.at, now));
+        execution.save_node(&execution.run(), self.at);
+        let folder = match self.prepare().await {
+            Ok(folder) => folder,
+            Err(text) => {
+                self.error(text);
+                self.error("Job run failed preparing the job.");
+                return (Status::Failed, Props::new());
+            }
+        };
+        if &*self.kind == NOOP {
+            return (Status::Succeeded, Props::new());
+        }
+        match self.command(&folder).await {
+            Ok(given) => (Status::Succeeded, given),
+            Err(failed) => (self.failed(&failed), Props::new()),
+        }
+    }
+
+    fn failed(&self, failed: &Failed) -> Status {
+        let Failed {
+            exception,
+            message,
+            cause,
+        } = failed;
+        let succeeds = self
+            .props
+            .get("job.succeed.on.failure")
+            .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+        if succeeds {
+            self.error("Job run failed, but will treat it like success.");
+            self.error(format!("{message} cause: {cause}\n{exception}"));
+            return Status::FailedSucceeded;
+        }
+        if self.shared.execution.run().is_killed() {
+            self.error(format!("Job run killed!\n{exception}"));
+        } else {
+            self.error(format!("Job run failed!\n{exception}"));
+        }
+        self.error(format!("{message} cause: {cause}"));
+        Status::Failed
+    }
+
+    /// Where a job's file lies in the project; jobs run there. Flow 2.0 forgets folders.
+    fn folder_below(&self) -> PathBuf {
+        let run = self.shared.execution.run();
+        let source = Path::new(&run.nodes[self.at].source);
+        match source.extension() {
+            Some(extension) if extension == "job" => source.parent().unwrap_or(Path::new("")).to_owned(),
+            _ => PathBuf::new(),
+        }
+    }
+
+    fn put(&mut self, name: &str, value: String) {
+        self.props.insert(name.to_owned(), value);
+    }
+}
