@@ -1,10 +1,11 @@
 //! A run's state, folded from the streams: what was queued, what is settled, what died and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flowlift_azkaban::ProjectName;
 
-use crate::ledger::{Outcome, RunEvent, Settled};
+use crate::change::Act;
+use crate::ledger::{ADOPTED, Outcome, RunEvent, Settled};
 use crate::order::RunId;
 use crate::ranges::RangeSet;
 
@@ -18,8 +19,32 @@ pub struct RunState {
     counts: BTreeMap<Outcome, u64>,
     per_project: BTreeMap<ProjectName, u64>,
     dead: Vec<DeadChange>,
-    uploads: std::collections::BTreeSet<String>,
-    created: std::collections::BTreeSet<ProjectName>,
+    uploads: BTreeSet<String>,
+    created: BTreeSet<ProjectName>,
+    adopted: Named,
+    /// What each upload brought back, of whatever run: the records of one settlement are several.
+    restored: BTreeMap<String, BTreeSet<(ProjectName, String)>>,
+}
+
+/// Changes of one kind: all counted, the first [`Named::KEPT`] with their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// How many.
+    pub count: u64,
+    /// Project and label of the first ones.
+    pub first: Vec<(ProjectName, String)>,
+}
+
+impl Named {
+    /// How many names are kept.
+    pub const KEPT: usize = 1_000;
+
+    fn add(&mut self, project: &ProjectName, label: &str) {
+        self.count += 1;
+        if self.first.len() < Self::KEPT {
+            self.first.push((project.clone(), label.to_owned()));
+        }
+    }
 }
 
 /// How a run was closed.
@@ -54,8 +79,10 @@ impl RunState {
             counts: BTreeMap::new(),
             per_project: BTreeMap::new(),
             dead: Vec::new(),
-            uploads: std::collections::BTreeSet::new(),
-            created: std::collections::BTreeSet::new(),
+            uploads: BTreeSet::new(),
+            created: BTreeSet::new(),
+            adopted: Named::default(),
+            restored: BTreeMap::new(),
         }
     }
 
@@ -81,6 +108,7 @@ impl RunState {
 
     /// Takes a record of the ledger.
     pub fn settled(&mut self, event: &Settled) {
+        self.brought_back(event);
         for result in event.results.iter().filter(|result| result.run == self.run) {
             let mut labels = result.labels.iter();
             for &(first, last) in &result.ranges {
@@ -90,16 +118,22 @@ impl RunState {
                 let count: u64 = fresh.iter().map(|(start, end)| end - start + 1).sum();
                 *self.counts.entry(result.outcome).or_default() += count;
                 *self.per_project.entry(event.project.clone()).or_default() += count;
-                if result.outcome != Outcome::Dead {
+                let is_adopted = result.note.as_deref() == Some(ADOPTED);
+                if result.outcome != Outcome::Dead && !is_adopted {
                     continue;
                 }
                 for seq in fresh.into_iter().flat_map(|(start, end)| start..=end) {
                     let place = usize::try_from(seq - first).unwrap_or(usize::MAX);
+                    let label = named
+                        .get(place)
+                        .map_or_else(|| format!("change {seq}"), |label| (*label).clone());
+                    if is_adopted {
+                        self.adopted.add(&event.project, &label);
+                        continue;
+                    }
                     self.dead.push(DeadChange {
                         project: event.project.clone(),
-                        label: named
-                            .get(place)
-                            .map_or_else(|| format!("change {seq}"), |label| (*label).clone()),
+                        label,
                         reason: result.note.clone().unwrap_or_default(),
                     });
                 }
@@ -110,6 +144,28 @@ impl RunState {
             if event.created_project {
                 self.created.insert(event.project.clone());
             }
+        }
+    }
+
+    /// Flows that came back with an upload, lost since they had been applied; they belong to other runs than the uploaded ones.
+    fn brought_back(&mut self, event: &Settled) {
+        let Some(upload) = &event.upload else { return };
+        // a check is restored too, as the change it is; its name is none of a flow
+        let check = Act::Check.label();
+        let restored = event
+            .results
+            .iter()
+            .filter(|result| result.outcome == Outcome::Restored);
+        let flows = restored
+            .flat_map(|result| &result.labels)
+            .filter(|label| **label != check)
+            .map(|label| (event.project.clone(), label.clone()));
+        let mut flows = flows.peekable();
+        if flows.peek().is_some() {
+            self.restored
+                .entry(upload.attempt.clone())
+                .or_default()
+                .extend(flows);
         }
     }
 
@@ -163,6 +219,27 @@ impl RunState {
         self.uploads.len()
     }
 
+    /// Flows and files that were there and that nobody owned: they belong to this run's owner now.
+    #[must_use]
+    pub fn adopted(&self) -> &Named {
+        &self.adopted
+    }
+
+    /// Flows that this run's uploads brought back, lost since they had been applied.
+    #[must_use]
+    pub fn restored(&self) -> Named {
+        let mut named = Named::default();
+        let ours = self
+            .restored
+            .iter()
+            .filter(|(attempt, _)| self.uploads.contains(*attempt));
+        let flows: BTreeSet<_> = ours.flat_map(|(_, flows)| flows).collect();
+        flows
+            .into_iter()
+            .for_each(|(project, flow)| named.add(project, flow));
+        named
+    }
+
     /// Projects that were made for it.
     #[must_use]
     pub fn created(&self) -> Vec<&ProjectName> {
@@ -179,7 +256,7 @@ impl RunState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Outcomes, SETTLED_VERSION};
+    use crate::ledger::{Outcomes, SETTLED_VERSION, UploadFacts};
     use uuid::Uuid;
 
     fn event(run: RunId, outcome: Outcome, ranges: &[(u64, u64)]) -> Settled {
@@ -232,5 +309,71 @@ mod tests {
             at_ms: 0,
         });
         assert!(state.is_settled());
+    }
+    fn uploaded(attempt: &str, results: Vec<Outcomes>) -> Settled {
+        let upload = UploadFacts {
+            attempt: attempt.into(),
+            version: 1,
+            zip_bytes: 1,
+            flows: 1,
+            upload_ms: 1,
+        };
+        Settled {
+            upload: Some(upload),
+            results,
+            ..event(RunId(Uuid::nil()), Outcome::Applied, &[])
+        }
+    }
+
+    fn result(run: u128, outcome: Outcome, note: Option<&str>, seq: u64, label: &str) -> Outcomes {
+        Outcomes {
+            run: RunId(Uuid::from_u128(run)),
+            outcome,
+            note: note.map(str::to_owned),
+            ranges: vec![(seq, seq)],
+            labels: vec![label.into()],
+            published_ms: 0,
+        }
+    }
+
+    #[test]
+    fn what_is_adopted_is_counted_once_and_named() {
+        let mut state = RunState::new(RunId(Uuid::from_u128(1)));
+        let record = uploaded(
+            "a",
+            vec![
+                result(1, Outcome::Applied, Some(ADOPTED), 1, "f1"),
+                result(1, Outcome::Applied, None, 2, "f2"),
+                result(2, Outcome::Applied, Some(ADOPTED), 1, "theirs"),
+            ],
+        );
+        state.settled(&record);
+        state.settled(&record);
+        let named = [(ProjectName::new("p").unwrap(), "f1".to_owned())];
+        assert_eq!(
+            (state.adopted().count, state.adopted().first.as_slice()),
+            (1, &named[..])
+        );
+    }
+
+    #[test]
+    fn what_came_back_with_an_upload_of_the_run_is_named_in_whichever_record_it_stands() {
+        let mut state = RunState::new(RunId(Uuid::from_u128(9)));
+        let others = |attempt: &str, seq, flow: &str| {
+            uploaded(attempt, vec![result(1, Outcome::Restored, None, seq, flow)])
+        };
+        state.settled(&others("ours", 7, "f7"));
+        state.settled(&others("ours", 7, "f7"));
+        state.settled(&others("not ours", 8, "f8"));
+        let check = Act::Check.label();
+        state.settled(&uploaded(
+            "ours",
+            vec![result(9, Outcome::Restored, None, 1, &check)],
+        ));
+        state.settled(&others("ours", 9, "f9"));
+        let restored = state.restored();
+        let names: Vec<&str> = restored.first.iter().map(|(_, flow)| flow.as_str()).collect();
+        assert_eq!((restored.count, names), (2, vec!["f7", "f9"]));
+        assert_eq!((state.done(), state.count(Outcome::Restored)), (1, 1));
     }
 }

@@ -255,6 +255,9 @@ pub struct DeadLetter {
     pub envelope: crate::Envelope,
 }
 
+/// The note of a change that took over a flow or file that nobody owned.
+pub const ADOPTED: &str = "adopted: nobody owned it";
+
 /// The header that says why a body lies unread in the dead letters.
 pub const REASON_HEADER: &str = "flowlift-reason";
 

@@ -28,17 +28,25 @@ pub const HELLO: &str = "flowlift.hello";
 pub const PERMITS: &str = "flowlift.permits";
 /// Prefix of the exclusive queue that claims a consumer's name.
 pub const NAME_PREFIX: &str = "flowlift.name.";
+const SHARD_PREFIX: &str = "flowlift.shard.";
+const PARKED_PREFIX: &str = "flowlift.parked.";
 
 /// The queue of a shard.
 #[must_use]
 pub fn shard_queue(shard: u16) -> String {
-    format!("flowlift.shard.{shard:03}")
+    format!("{SHARD_PREFIX}{shard:03}")
 }
 
 /// The queue of a shard's projects that cannot go on for now.
 #[must_use]
 pub fn parked_queue(shard: u16) -> String {
-    format!("flowlift.parked.{shard:03}")
+    format!("{PARKED_PREFIX}{shard:03}")
+}
+
+/// Whether a queue belongs to one shard.
+#[must_use]
+pub fn is_of_a_shard(queue: &str) -> bool {
+    queue.starts_with(SHARD_PREFIX) || queue.starts_with(PARKED_PREFIX)
 }
 
 /// The shard of a project: XXH3-64 (seed 0) of its lower-case name, modulo `shards`.

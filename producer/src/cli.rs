@@ -249,10 +249,17 @@ A source is compared flow by flow: its name in Azkaban's list, its content in th
 schedule where --cron or a line says one. A run is compared by what its consumers wrote: every flow
 that it applied must be listed, on its schedule.
 
+--repair queues again exactly those changes of a source that differ. For a run it has each project
+that differs checked by a consumer: what was applied and got lost (somebody uploaded an old zip)
+comes back; what somebody took out of the newest zip on purpose stays out. Then all is compared once
+more. It needs RabbitMQ and a consumer too.
+
 Examples:
   flowlift verify --project night --flows 10000
   flowlift verify ./project --project night
-  flowlift verify --run 019e0a5c-7c30-7d10-a3c5-2f6f0c6bfa0d")]
+  flowlift verify --run 019e0a5c-7c30-7d10-a3c5-2f6f0c6bfa0d
+  flowlift verify --run 019e0a5c-7c30-7d10-a3c5-2f6f0c6bfa0d --repair
+  flowlift verify ./project --project night --owner team-a --repair --timeout 10m")]
 pub struct VerifyArgs {
     /// What should be there.
     #[command(flatten)]
@@ -260,6 +267,25 @@ pub struct VerifyArgs {
     /// A run: all its projects
     #[arg(long, value_name = "RUN", conflicts_with_all = ["source", "flows", "project", "cron", "into"])]
     pub run: Option<RunId>,
+    /// Bring back what differs, wait for it, and compare once more
+    #[arg(long)]
+    pub repair: bool,
+    /// With --repair: whose flows the source's are
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true,
+        requires = "repair",
+        conflicts_with = "run"
+    )]
+    pub owner: String,
+    /// With --repair: wait at most this long, for example 90s, 10m, 2h (then exit 75, the run goes on)
+    #[arg(long, value_parser = duration, value_name = "TIME", requires = "repair")]
+    pub timeout: Option<Duration>,
+    /// With --repair: agree beforehand, for targets marked as protected
+    #[arg(long, short, requires = "repair")]
+    pub yes: bool,
 }
 
 /// `flowlift list`.

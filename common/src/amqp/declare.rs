@@ -42,6 +42,28 @@ pub async fn declare(link: &Link, shards: u16, retention: &Retention) -> Result<
     Ok(())
 }
 
+/// Declares what every program needs at once: the record, the streams, the dead letters. The queues of the shards are not
+/// among them: a message that finds its queue missing comes back, and [`declare_again`] makes it anew.
+pub(super) async fn declare_common(link: &Link, shards: u16, retention: &Retention) -> Result<(), AmqpError> {
+    let mut queues = topology::queues(shards, retention);
+    queues.retain(|queue| !topology::is_of_a_shard(&queue.name));
+    some(link, &queues).await
+}
+
+/// Declares one queue of the topology that is missing.
+///
+/// # Errors
+/// As [`declare`]; [`AmqpError::Missing`] where the topology has none of this name.
+pub(super) async fn declare_again(link: &Link, shards: u16, name: &str) -> Result<(), AmqpError> {
+    let mut queues = topology::queues(shards, &Retention::default());
+    queues.retain(|queue| queue.name == name);
+    if queues.is_empty() {
+        let (queue, reason) = (name.to_owned(), "the topology has none of this name".into());
+        return Err(AmqpError::Missing { queue, reason });
+    }
+    some(link, &queues).await
+}
+
 /// Declares some queues on a channel of their own.
 async fn some(link: &Link, queues: &[Queue]) -> Result<(), AmqpError> {
     let channel = link.channel().await?;

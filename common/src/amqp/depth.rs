@@ -1,5 +1,6 @@
 //! Looks at a queue without touching it.
 
+use lapin::ErrorKind;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 
@@ -14,7 +15,10 @@ pub struct Depth {
     pub consumers: u32,
 }
 
-/// Asks a queue how deep it is. A missing queue is an error, and a broker's number may lag by some seconds.
+/// Asks a queue how deep it is; a broker's number may lag by some seconds.
+///
+/// # Errors
+/// [`AmqpError::Missing`]; [`AmqpError::Lost`].
 pub async fn depth(link: &Link, queue: &str) -> Result<Depth, AmqpError> {
     // a channel of its own: a missing queue closes it
     let channel = link.channel().await?;
@@ -22,9 +26,14 @@ pub async fn depth(link: &Link, queue: &str) -> Result<Depth, AmqpError> {
         passive: true,
         ..Default::default()
     };
-    let found = channel
-        .queue_declare(queue.into(), options, FieldTable::default())
-        .await?;
+    let asked = channel.queue_declare(queue.into(), options, FieldTable::default());
+    let found = asked.await.map_err(|error| match error.kind() {
+        ErrorKind::ProtocolError(amqp) if amqp.get_id() == 404 => AmqpError::Missing {
+            queue: queue.to_owned(),
+            reason: amqp.get_message().to_string(),
+        },
+        _ => error.into(),
+    })?;
     channel.close(200, "done".into()).await?;
     Ok(Depth {
         waiting: found.message_count(),

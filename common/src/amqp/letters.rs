@@ -18,7 +18,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Acker, Channel, Consumer};
 
-use super::{AmqpError, Link};
+use super::{AmqpError, Link, depth};
 use crate::ledger::REASON_HEADER;
 use crate::topology::DEAD;
 
@@ -26,6 +26,8 @@ use crate::topology::DEAD;
 const PAGE: u16 = 200;
 /// Pages on one channel; up to 32 consumers come back in the order of their tags.
 const PAGES: usize = 30;
+/// So often is waited once more while the queue says that it is not empty; a consumer may be overlooked for good.
+const LATE: u32 = 10;
 /// So long is waited for a message before the broker is asked whether there is one.
 const QUIET: Duration = Duration::from_millis(100);
 
@@ -106,7 +108,7 @@ impl<'a> Letters<'a> {
 
     /// The next one; none when nothing is left that nobody holds.
     pub async fn next(&mut self) -> Result<Option<Found>, AmqpError> {
-        let mut asked = false;
+        let (mut asked, mut late) = (false, 0);
         loop {
             let page = match self.page.as_mut() {
                 Some(page) => page,
@@ -134,6 +136,11 @@ impl<'a> Letters<'a> {
                 // the consumer could take more and nothing came, twice, and the queue says that it is empty
                 Err(_) if asked => return Ok(None),
                 Err(_) => asked = true,
+            }
+            // a broker with much to do is late: what is fetched past the consumer would lose its place
+            if late < LATE && depth(self.link, DEAD).await?.waiting > 0 {
+                (asked, late) = (false, late + 1);
+                continue;
             }
             if let Some(channel) = self.channels.last()
                 && let Some(got) = channel.basic_get(DEAD.into(), BasicGetOptions::default()).await?

@@ -71,6 +71,14 @@ pub enum AmqpError {
         /// Why.
         reason: String,
     },
+    /// A queue does not stand any more.
+    #[error("queue {queue} is missing in RabbitMQ: {reason}")]
+    Missing {
+        /// The queue.
+        queue: String,
+        /// The broker's words.
+        reason: String,
+    },
     /// The connection or a channel ended; connect anew.
     #[error("the connection to RabbitMQ was lost: {0}")]
     Lost(String),
@@ -83,7 +91,7 @@ impl AmqpError {
         // a queue that somebody deleted is declared anew with the next connection
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Lost(_) | Self::NotTaken { .. }
+            Self::Unreachable { .. } | Self::Lost(_) | Self::NotTaken { .. } | Self::Missing { .. }
         )
     }
 
@@ -91,7 +99,7 @@ impl AmqpError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Unreachable { .. } | Self::Lost(_) | Self::NotTaken { .. } => 69,
+            Self::Unreachable { .. } | Self::Lost(_) | Self::NotTaken { .. } | Self::Missing { .. } => 69,
             Self::Access { .. } => 77,
             Self::BadUrl { .. } | Self::TooOld { .. } | Self::Disagreement(_) | Self::Arguments { .. } => 78,
         }

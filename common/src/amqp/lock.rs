@@ -9,7 +9,8 @@ use super::{AmqpError, Link};
 /// Tries once; whether the lock is held by this connection now.
 ///
 /// # Errors
-/// [`AmqpError::Access`] without the right to configure; [`AmqpError::Lost`].
+/// [`AmqpError::Access`] without the right to configure; [`AmqpError::Arguments`] where a queue of this name stands that is
+/// no lock; [`AmqpError::Lost`].
 pub async fn lock(link: &Link, queue: &str) -> Result<bool, AmqpError> {
     // a channel of its own: a refusal (405) closes it
     let channel = link.channel().await?;
@@ -27,6 +28,11 @@ pub async fn lock(link: &Link, queue: &str) -> Result<bool, AmqpError> {
         }
         Err(error) => match error.kind() {
             ErrorKind::ProtocolError(amqp) if amqp.get_id() == 405 => Ok(false),
+            // somebody made a queue of this name that is none of ours: waiting for it would take for ever
+            ErrorKind::ProtocolError(amqp) if amqp.get_id() == 406 => Err(AmqpError::Arguments {
+                queue: queue.to_owned(),
+                reason: amqp.get_message().to_string(),
+            }),
             ErrorKind::ProtocolError(amqp) if amqp.get_id() == 403 => Err(AmqpError::Access {
                 broker: link.broker().to_owned(),
                 reason: amqp.get_message().to_string(),

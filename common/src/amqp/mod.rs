@@ -13,6 +13,7 @@ mod publisher;
 mod record;
 mod run;
 mod send;
+mod setup;
 mod stream;
 
 pub use declare::{declare, table};
@@ -24,4 +25,5 @@ pub use publisher::{Notice, Outgoing, Publisher};
 pub use record::{Needs, agree, permits, set_permits};
 pub use run::OpenRun;
 pub use send::{Headers, Sender, properties};
+pub use setup::set_up;
 pub use stream::{Read, Start, StreamReader};

@@ -6,11 +6,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use lapin::PublisherConfirm;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel};
+use lapin::{Confirmation, PublisherConfirm};
 use tokio_util::sync::CancellationToken;
 
+use super::declare::declare_again;
 use super::{AmqpError, Link, send};
 use crate::backoff::Backoff;
 
@@ -45,17 +46,28 @@ pub enum Notice {
     Lost(String),
     /// It is connected again and has sent the unconfirmed messages once more.
     Back,
+    /// This queue was gone, with all that lay in it; it was declared anew and the message sent again.
+    Remade(String),
     /// No confirm for a while: the broker has an alarm (memory, disk) or is very slow.
     Blocked,
+}
+
+/// A message sent and not yet confirmed.
+struct Sent {
+    message: Outgoing,
+    confirm: PublisherConfirm,
+    /// Whether its queue was declared anew for it already.
+    again: bool,
 }
 
 /// A window of confirms over a connection that is renewed when it breaks.
 pub struct Publisher<F: FnMut(Notice)> {
     url: String,
     name: String,
+    shards: Option<u16>,
     link: Link,
     channel: Channel,
-    window: VecDeque<(Outgoing, PublisherConfirm)>,
+    window: VecDeque<Sent>,
     bytes: usize,
     stop: CancellationToken,
     notice: F,
@@ -70,6 +82,7 @@ impl<F: FnMut(Notice)> Publisher<F> {
         Ok(Self {
             url,
             name,
+            shards: None,
             link,
             channel,
             window: VecDeque::new(),
@@ -77,6 +90,11 @@ impl<F: FnMut(Notice)> Publisher<F> {
             stop,
             notice,
         })
+    }
+
+    /// From here on a queue of a topology of so many shards is declared anew where a message finds it missing.
+    pub fn remakes_queues_of(&mut self, shards: u16) {
+        self.shards = Some(shards);
     }
 
     /// The connection in use, for what else has to be written on it.
@@ -88,14 +106,15 @@ impl<F: FnMut(Notice)> Publisher<F> {
     /// Sends a message as soon as the window has room.
     ///
     /// # Errors
-    /// [`AmqpError::NotTaken`] when a queue refuses an earlier message; [`AmqpError::Lost`] only when stopped meanwhile.
+    /// [`AmqpError::NotTaken`] when a queue refuses an earlier message; [`AmqpError::Missing`] when a queue is gone and not
+    /// to be remade, or gone again right after; [`AmqpError::Lost`] only when stopped meanwhile.
     pub async fn send(&mut self, message: Outgoing) -> Result<(), AmqpError> {
         while self.window.len() >= WINDOW
             || (self.bytes + message.body.len() > WINDOW_BYTES && !self.window.is_empty())
         {
             self.confirm_one().await?;
         }
-        self.transmit(message).await
+        self.transmit(message, false).await
     }
 
     /// Waits until everything sent is confirmed.
@@ -124,12 +143,16 @@ impl<F: FnMut(Notice)> Publisher<F> {
         self.link.close().await;
     }
 
-    async fn transmit(&mut self, message: Outgoing) -> Result<(), AmqpError> {
+    async fn transmit(&mut self, message: Outgoing, again: bool) -> Result<(), AmqpError> {
         loop {
             match publish(&self.channel, &message).await {
                 Ok(confirm) => {
                     self.bytes += message.body.len();
-                    self.window.push_back((message, confirm));
+                    self.window.push_back(Sent {
+                        message,
+                        confirm,
+                        again,
+                    });
                     return Ok(());
                 }
                 Err(error) => self.reconnect(error.to_string()).await?,
@@ -138,26 +161,42 @@ impl<F: FnMut(Notice)> Publisher<F> {
     }
 
     async fn confirm_one(&mut self) -> Result<(), AmqpError> {
-        let Some((_, confirm)) = self.window.front_mut() else {
+        let Some(first) = self.window.front_mut() else {
             return Ok(());
         };
         let confirmed = loop {
             tokio::select! {
-                confirmed = &mut *confirm => break confirmed,
+                confirmed = &mut first.confirm => break confirmed,
                 () = tokio::time::sleep(BLOCKED_AFTER) => (self.notice)(Notice::Blocked),
                 () = self.stop.cancelled() => return Err(AmqpError::Lost("interrupted".into())),
             }
         };
         match confirmed {
-            Ok(confirmation) => {
-                if let Some((message, _)) = self.window.pop_front() {
-                    self.bytes -= message.body.len();
-                    send::judge(confirmation, &message.queue)?;
-                    (self.notice)(Notice::Confirmed(message.tag));
-                }
+            Ok(confirmation) => match self.window.pop_front() {
+                Some(sent) => self.judged(sent, confirmation).await,
+                None => Ok(()),
+            },
+            Err(error) => self.reconnect(error.to_string()).await,
+        }
+    }
+
+    /// A message whose queue somebody deleted is sent once more, after the queue was declared anew.
+    async fn judged(&mut self, sent: Sent, confirmation: Confirmation) -> Result<(), AmqpError> {
+        let message = sent.message;
+        self.bytes -= message.body.len();
+        match (send::judge(confirmation, &message.queue), self.shards) {
+            (Err(AmqpError::Missing { .. }), Some(shards)) if !sent.again => {
+                let queue = message.queue.clone();
+                self.with_link(async |link| declare_again(link, shards, &queue).await)
+                    .await?;
+                (self.notice)(Notice::Remade(queue));
+                self.transmit(message, true).await
+            }
+            (Err(error), _) => Err(error),
+            (Ok(()), _) => {
+                (self.notice)(Notice::Confirmed(message.tag));
                 Ok(())
             }
-            Err(error) => self.reconnect(error.to_string()).await,
         }
     }
 
@@ -185,8 +224,8 @@ impl<F: FnMut(Notice)> Publisher<F> {
     async fn resume(&mut self) -> Result<(), AmqpError> {
         let link = Link::connect(&self.url, &self.name).await?;
         let channel = confirmed(&link).await?;
-        for (message, confirm) in &mut self.window {
-            *confirm = publish(&channel, message).await?;
+        for sent in &mut self.window {
+            sent.confirm = publish(&channel, &sent.message).await?;
         }
         (self.link, self.channel) = (link, channel);
         Ok(())

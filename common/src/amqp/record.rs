@@ -30,7 +30,12 @@ pub struct Needs<'a> {
 /// [`AmqpError::Disagreement`] with a sentence that names both sides.
 pub async fn agree(link: &Link, needs: Needs<'_>) -> Result<Record, AmqpError> {
     let there = read(link).await?;
-    let folded = topology::fold(&there);
+    agree_on(link, needs, &there).await
+}
+
+/// The same with the records that were read.
+pub(super) async fn agree_on(link: &Link, needs: Needs<'_>, there: &[Record]) -> Result<Record, AmqpError> {
+    let folded = topology::fold(there);
     let news = folded
         .as_ref()
         .is_none_or(|record| record.azkaban.is_none() && needs.azkaban.is_some());
@@ -121,7 +126,7 @@ async fn note(link: &Link, permits: Option<u16>) -> Result<Record, AmqpError> {
 
 /// The records the broker counts. Its count of a stream lags for some seconds after a write: too few are read then, and a
 /// record too many is written, which changes nothing.
-async fn read(link: &Link) -> Result<Vec<Record>, AmqpError> {
+pub(super) async fn read(link: &Link) -> Result<Vec<Record>, AmqpError> {
     let channel = link.channel().await?;
     let options = QueueDeclareOptions {
         passive: true,

@@ -5,6 +5,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel};
 
+use super::declare::declare_again;
 use super::{AmqpError, Link};
 use crate::envelope::Envelope;
 
@@ -60,8 +61,8 @@ pub(super) fn judge(confirmation: Confirmation, queue: &str) -> Result<(), AmqpE
     match confirmation {
         Confirmation::Ack(None) => Ok(()),
         Confirmation::Ack(Some(returned)) => {
-            let reason = format!("no such queue ({} {})", returned.reply_code, returned.reply_text);
-            Err(AmqpError::NotTaken { queue, reason })
+            let reason = format!("{} {}", returned.reply_code, returned.reply_text);
+            Err(AmqpError::Missing { queue, reason })
         }
         Confirmation::Nack(_) => Err(AmqpError::NotTaken {
             queue,
@@ -88,7 +89,7 @@ impl Sender {
     /// Sends to a queue by the default exchange; returns when the broker has it on disk (quorum: a majority has).
     ///
     /// # Errors
-    /// [`AmqpError::NotTaken`] when the queue is missing or refuses; [`AmqpError::Lost`].
+    /// [`AmqpError::Missing`]; [`AmqpError::NotTaken`] when the queue refuses; [`AmqpError::Lost`].
     pub async fn send(&self, queue: &str, body: &[u8], properties: BasicProperties) -> Result<(), AmqpError> {
         let options = BasicPublishOptions {
             mandatory: true,
@@ -99,6 +100,27 @@ impl Sender {
             .basic_publish("".into(), queue.into(), options, body, properties)
             .await?;
         judge(confirm.await?, queue)
+    }
+
+    /// The same; a queue of the topology that somebody deleted is declared anew.
+    ///
+    /// # Errors
+    /// As [`Self::send`] and as [`super::declare`].
+    pub async fn send_on(
+        &self,
+        link: &Link,
+        shards: u16,
+        queue: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<(), AmqpError> {
+        match self.send(queue, body, properties.clone()).await {
+            Err(AmqpError::Missing { .. }) => {
+                declare_again(link, shards, queue).await?;
+                self.send(queue, body, properties).await
+            }
+            sent => sent,
+        }
     }
 
     /// Sends a record to a stream.

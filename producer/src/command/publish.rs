@@ -108,7 +108,8 @@ fn wanted(args: &PublishArgs) -> Option<Option<Duration>> {
     args.wait.then_some(args.timeout)
 }
 
-fn agree(context: &Context, yes: bool) -> Result<(), Failure> {
+/// Asks before something is published to a protected target.
+pub(super) fn agree(context: &Context, yes: bool) -> Result<(), Failure> {
     match &context.settings.target {
         Some(target) if context.settings.protected => confirm(
             &format!("Target {target} is marked as protected: publish there?"),

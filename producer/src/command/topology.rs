@@ -1,12 +1,13 @@
 //! `flowlift topology show`.
 
-use flowlift_common::amqp::{Depth, Link, Needs, agree, declare, depth};
+use flowlift_common::amqp::{AmqpError, Depth, Link, declare, depth};
 use flowlift_common::topology::{DEAD, Retention, parked_queue, shard_queue};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 
 use super::Context;
 use crate::exit::Failure;
+use crate::publish::{remade, set_up};
 use crate::table::table;
 use crate::words::thousands;
 
@@ -17,25 +18,15 @@ const AT_ONCE: usize = 32;
 pub(super) async fn show(context: &Context) -> Result<(), Failure> {
     let settings = &context.settings;
     let link = Link::connect(settings.amqp_url(), "flowlift topology").await?;
-    declare(&link, settings.shards, &Retention::default()).await?;
-    let needs = Needs {
-        shards: settings.shards,
-        azkaban: settings.told_azkaban(),
-    };
-    let record = agree(&link, needs).await?;
-    let of = |name: fn(u16) -> String| {
-        let link = &link;
-        async move {
-            let depths =
-                stream::iter(0..record.shards).map(|shard| async move { depth(link, &name(shard)).await });
-            depths.buffer_unordered(AT_ONCE).try_collect::<Vec<Depth>>().await
+    let record = set_up(&link, settings, &context.reporter).await?;
+    let (shards, parked, dead) = match depths(&link, record.shards).await {
+        Err(AmqpError::Missing { queue, .. }) => {
+            context.reporter.warn(&remade(&queue));
+            declare(&link, record.shards, &Retention::default()).await?;
+            depths(&link, record.shards).await?
         }
+        depths => depths?,
     };
-    let (shards, parked, dead) = (
-        of(shard_queue).await?,
-        of(parked_queue).await?,
-        depth(&link, DEAD).await?,
-    );
     let waiting = |depths: &[Depth]| depths.iter().map(|depth| u64::from(depth.waiting)).sum::<u64>();
     let held = shards.iter().filter(|depth| depth.consumers > 0).count();
     let json = || {
@@ -65,4 +56,17 @@ pub(super) async fn show(context: &Context) -> Result<(), Failure> {
     let printed = context.print(json, people);
     link.close().await;
     printed
+}
+
+/// Of the shards, of their parked queues, of the dead letters.
+async fn depths(link: &Link, shards: u16) -> Result<(Vec<Depth>, Vec<Depth>, Depth), AmqpError> {
+    let of = |name: fn(u16) -> String| {
+        let depths = stream::iter(0..shards).map(move |shard| async move { depth(link, &name(shard)).await });
+        depths.buffer_unordered(AT_ONCE).try_collect::<Vec<Depth>>()
+    };
+    Ok((
+        of(shard_queue).await?,
+        of(parked_queue).await?,
+        depth(link, DEAD).await?,
+    ))
 }

@@ -95,7 +95,7 @@ impl Again<'_> {
                     "left open"
                 };
                 reporter.warn(&format!(
-                    "{queued} queued as run {run}, which is {state}; the others are in the dead letters as before"
+                    "at least {queued} queued as run {run}, which is {state}; all others are in the dead letters as before"
                 ));
                 Err(failure)
             }

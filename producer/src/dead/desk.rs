@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flowlift_common::amqp::{Found, Letters, Link, Needs, agree, lock, unlock};
+use flowlift_common::amqp::{Found, Letters, Link, lock, unlock};
 use flowlift_common::config::Settings;
 use flowlift_common::topology::DEAD_READER;
 use tokio::time::{Instant, sleep};
@@ -31,12 +31,7 @@ impl Desk {
     /// Connects, and waits until nobody else looks at the letters.
     pub async fn open(settings: &Settings, reporter: &Reporter) -> Result<Self, Failure> {
         let link = Link::connect(settings.amqp_url(), "flowlift dead").await?;
-        set_up(&link, settings.shards, reporter).await?;
-        let needs = Needs {
-            shards: settings.shards,
-            azkaban: settings.told_azkaban(),
-        };
-        agree(&link, needs).await?;
+        set_up(&link, settings, reporter).await?;
         let desk = Self {
             link,
             shards: settings.shards,

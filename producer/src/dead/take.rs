@@ -39,6 +39,9 @@ pub struct Taken {
     pub messages: u64,
     /// Bodies that cannot be read.
     pub unread: u64,
+    /// Changes and bodies whose taking was begun: where this fails, nobody knows which of them are gone, because the broker
+    /// confirms no acknowledgement.
+    pub begun: u64,
     /// Whether a signal came before the end.
     pub partial: bool,
 }
@@ -83,7 +86,8 @@ pub async fn take(
         let Some(work) = decide(letter).await? else {
             continue;
         };
-        under_way.push(one(sender.clone(), work, found));
+        taken.begun += work.changes.as_ref().map_or(0, |(_, changes)| *changes) + work.unread;
+        under_way.push(one(desk, sender.clone(), work, found));
         if under_way.len() >= AT_ONCE
             && let Some(done) = under_way.next().await
         {
@@ -99,10 +103,11 @@ pub async fn take(
     Ok(())
 }
 
-async fn one(sender: Sender, work: Work, found: Found) -> Result<Work, AmqpError> {
+async fn one(desk: &Desk, sender: Sender, work: Work, found: Found) -> Result<Work, AmqpError> {
     for message in &work.send {
+        let properties = message.properties.clone();
         sender
-            .send(&message.queue, &message.body, message.properties.clone())
+            .send_on(&desk.link, desk.shards, &message.queue, &message.body, properties)
             .await?;
     }
     if let Some(rest) = &work.rest {

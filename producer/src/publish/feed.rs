@@ -4,12 +4,13 @@ use std::io::BufRead as _;
 use std::sync::Arc;
 
 use flowlift_azkaban::rules::Finding;
+use flowlift_common::ranges::RangeSet;
 use tokio::sync::mpsc;
 
 use super::outbox::weight;
 use crate::source::line::Parser;
 use crate::source::lines::LINE_MAX;
-use crate::source::{Item, Source};
+use crate::source::{Item, Items, Source};
 
 /// Changes handed over together.
 const AT_ONCE: usize = 256;
@@ -29,10 +30,14 @@ impl Feed {
     /// Reads a source and then what comes after it.
     #[must_use]
     pub fn of(source: Arc<Source>, tail: Vec<Item>) -> Self {
+        Self::reading(source, |items| Box::new(items.chain(tail.into_iter().map(Ok))))
+    }
+
+    fn reading(source: Arc<Source>, choose: impl FnOnce(Items<'_>) -> Items<'_> + Send + 'static) -> Self {
         let (sender, receiver) = mpsc::channel(AHEAD);
         // no task of the runtime: a thread that waits for input must not keep the program from ending
         std::thread::spawn(move || match source.items() {
-            Ok(items) => drop(hand_over(items.chain(tail.into_iter().map(Ok)), &sender)),
+            Ok(items) => drop(hand_over(choose(items), &sender)),
             Err(failure) => {
                 let _ = sender.blocking_send(vec![Err(Finding {
                     path: None,
@@ -41,6 +46,15 @@ impl Feed {
             }
         });
         Self(receiver)
+    }
+
+    /// Reads those changes of a source whose places (from 1) are picked.
+    #[must_use]
+    pub fn picked(source: Arc<Source>, places: RangeSet) -> Self {
+        Self::reading(source, move |items| {
+            let picked = (1..).zip(items).filter(move |(place, _)| places.contains(*place));
+            Box::new(picked.map(|(_, item)| item))
+        })
     }
 
     /// Reads standard input as it comes.

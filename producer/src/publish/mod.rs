@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use flowlift_azkaban::{Format, ProjectName};
-use flowlift_common::amqp::{AmqpError, Link, Needs, Notice, OpenRun, Publisher, Sender, agree, declare};
+use flowlift_common::amqp::{self, AmqpError, Link, Needs, Notice, OpenRun, Publisher, Sender};
 use flowlift_common::config::Settings;
 use flowlift_common::envelope::Rules;
 use flowlift_common::ledger::{self, RunEvent};
 use flowlift_common::order::RunId;
 use flowlift_common::shutdown::Shutdown;
-use flowlift_common::topology::{RUNS, Retention};
+use flowlift_common::topology::{RUNS, Record};
 use tokio_util::sync::CancellationToken;
 
 use crate::check::Findings;
@@ -91,16 +91,9 @@ pub async fn publish(
     let stage = reporter.stage("queued", "changes", job.total);
     let tally = Arc::new(Mutex::new(Tally::default()));
     let notice = listener(reporter.clone(), stage.clone(), Arc::clone(&tally));
-    let publisher = Publisher::open(settings.amqp_url(), "flowlift publish", give_up, notice).await?;
-    let wire = {
-        let link = publisher.link();
-        set_up(link, settings.shards, reporter).await?;
-        let needs = Needs {
-            shards: settings.shards,
-            azkaban: settings.told_azkaban(),
-        };
-        agree(link, needs).await?.wire
-    };
+    let mut publisher = Publisher::open(settings.amqp_url(), "flowlift publish", give_up, notice).await?;
+    let wire = set_up(publisher.link(), settings, reporter).await?.wire;
+    publisher.remakes_queues_of(settings.shards);
     let run = RunId::fresh();
     let event = |rank| opened_record(run, rank, job.describe.clone(), job.owner.clone());
     let open = OpenRun::open(publisher.link(), run, now_ms(), event).await?;
@@ -178,15 +171,27 @@ pub(crate) fn opened_record(run: RunId, rank: u64, source: String, owner: String
     }
 }
 
-/// Declares; the first time on a broker this takes some seconds, which is said.
-pub(crate) async fn set_up(link: &Link, shards: u16, reporter: &Reporter) -> Result<(), AmqpError> {
-    let retention = Retention::default();
-    let mut declared = std::pin::pin!(declare(link, shards, &retention));
+/// Declares what is missing and agrees with the vhost; the first time on a broker this takes some seconds, which is said.
+pub(crate) async fn set_up(
+    link: &Link,
+    settings: &Settings,
+    reporter: &Reporter,
+) -> Result<Record, AmqpError> {
+    let needs = Needs {
+        shards: settings.shards,
+        azkaban: settings.told_azkaban(),
+    };
+    let mut agreed = std::pin::pin!(amqp::set_up(link, needs));
     tokio::select! {
-        declared = &mut declared => return declared,
+        agreed = &mut agreed => return agreed,
         () = tokio::time::sleep(SAID_AFTER) => reporter.say("setting up the queues in RabbitMQ, once"),
     }
-    declared.await
+    agreed.await
+}
+
+/// What people should hear of a queue that was missing.
+pub(crate) fn remade(queue: &str) -> String {
+    format!("queue {queue} was missing in RabbitMQ and is made anew; what lay in it is gone with it")
 }
 
 async fn close<F: FnMut(Notice)>(

@@ -1,6 +1,6 @@
 //! Counts what the broker has confirmed, and passes on what a publisher tells.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flowlift_azkaban::ProjectName;
@@ -34,6 +34,7 @@ impl Tally {
 /// What a publisher tells, counted and said.
 pub(super) fn listener(reporter: Reporter, stage: Stage, tally: Arc<Mutex<Tally>>) -> impl FnMut(Notice) {
     let mut gone = false;
+    let mut remade = BTreeSet::new();
     move |notice| match notice {
         Notice::Confirmed(tag) => {
             let (place, changes) = untag(tag);
@@ -56,6 +57,11 @@ pub(super) fn listener(reporter: Reporter, stage: Stage, tally: Arc<Mutex<Tally>
         Notice::Back => {
             gone = false;
             reporter.warn("RabbitMQ is back, publishing goes on");
+        }
+        Notice::Remade(queue) => {
+            if remade.insert(queue.clone()) {
+                reporter.warn(&super::remade(&queue));
+            }
         }
         Notice::Blocked => {
             reporter.warn("RabbitMQ has confirmed nothing for 10 s (a memory or disk alarm?); waiting");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use flowlift_azkaban::name::fold;
 use flowlift_azkaban::{FlowName, ProjectName};
+use flowlift_common::Act;
 use flowlift_common::ledger::{Outcome, Settled};
 use flowlift_common::manifest::Manifest;
 use flowlift_common::order::RunId;
@@ -25,7 +26,7 @@ impl Touched {
                 Outcome::Superseded | Outcome::Cancelled | Outcome::Dead => continue,
             };
             let project = self.0.entry(record.project.clone()).or_default();
-            for label in &result.labels {
+            for label in result.labels.iter().filter(|label| is_of_something(label)) {
                 // a unit's label holds all its flows; no flow has a comma in its name
                 for name in label.split(", ") {
                     *project.entry(name.to_owned()).or_default() |= applied;
@@ -80,6 +81,11 @@ impl Touched {
         }
         found
     }
+}
+
+/// A check and a deletion by pattern name no flow.
+fn is_of_something(label: &str) -> bool {
+    label != Act::Check.label() && !label.starts_with("flows matching ")
 }
 
 fn one(
@@ -237,6 +243,13 @@ mod tests {
         );
         assert!(texts(&touched(Outcome::Unchanged, &["a", "d", "e"]), &project).is_empty());
         assert!(texts(&touched(Outcome::Dead, &["b"]), &project).is_empty());
+        let nameless = [Act::Check.label(), "flows matching a*".to_owned()];
+        for label in &nameless {
+            assert!(
+                texts(&touched(Outcome::Applied, &[label]), &project).is_empty(),
+                "{label}"
+            );
+        }
     }
 
     #[test]

@@ -5,14 +5,14 @@ mod summary;
 
 use std::time::{Duration, Instant};
 
-use flowlift_common::amqp::{Link, declare};
+use flowlift_common::amqp::Link;
 use flowlift_common::config::Settings;
 use flowlift_common::fold::RunState;
 use flowlift_common::order::RunId;
 use flowlift_common::shutdown::Shutdown;
-use flowlift_common::topology::Retention;
 
 use crate::exit::Failure;
+use crate::publish::set_up;
 use crate::reporter::{Reporter, Stage};
 use crate::words::{count, count_are, span, thousands};
 use follow::{Follow, Heard};
@@ -112,7 +112,7 @@ impl Waiting<'_> {
     async fn follow(&mut self, settings: &Settings, first: bool, shutdown: &Shutdown) -> Result<(), Failure> {
         let link = Link::connect(settings.amqp_url(), "flowlift wait").await?;
         if first && !self.wanted.known {
-            declare(&link, settings.shards, &Retention::default()).await?;
+            set_up(&link, settings, self.reporter).await?;
         }
         let mut follow = Follow::open(&link, self.wanted.run).await?;
         self.heard = Instant::now();
@@ -124,12 +124,14 @@ impl Waiting<'_> {
                 _ = tick.tick() => None,
             };
             match heard {
-                Some(heard) => self.hear(&heard),
-                None => {
-                    self.stage.set(self.state.done(), self.state.total());
+                Some(heard) => {
+                    self.hear(&heard);
                     if self.state.is_settled() {
                         break;
                     }
+                }
+                None => {
+                    self.stage.set(self.state.done(), self.state.total());
                     self.judge_time()?;
                     self.look(&link, settings.shards).await;
                 }

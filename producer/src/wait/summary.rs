@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use flowlift_common::fold::{DeadChange, RunState};
+use flowlift_common::fold::{DeadChange, Named, RunState};
 use flowlift_common::ledger::Outcome;
 use flowlift_common::order::RunId;
 use serde_json::{Value, json};
@@ -12,6 +12,8 @@ use crate::words::{count, some, span, thousands};
 
 /// Dead changes that are shown one by one.
 const SHOWN: usize = 50;
+/// Flows that are named of those adopted or brought back.
+const NAMED: usize = 5;
 
 /// A settled run.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct Summary {
     outcomes: Vec<(Outcome, u64)>,
     uploads: usize,
     created: Vec<String>,
+    adopted: Named,
+    restored: Named,
     dead: Vec<DeadChange>,
     took: Duration,
 }
@@ -42,6 +46,8 @@ impl Summary {
                 .to_vec(),
             uploads: state.uploads(),
             created: state.created().iter().map(ToString::to_string).collect(),
+            adopted: state.adopted().clone(),
+            restored: state.restored(),
             dead: state.dead().to_vec(),
             took,
         }
@@ -67,7 +73,8 @@ impl Summary {
             .map(|dead| json!({"project": dead.project, "what": dead.label, "reason": dead.reason}))
             .collect();
         json!({"run": self.run, "changes": self.total, "partial": self.partial, "projects": self.projects,
-            "outcomes": outcomes, "uploads": self.uploads, "created": self.created, "dead": dead,
+            "outcomes": outcomes, "uploads": self.uploads, "created": self.created,
+            "adopted": named_json(&self.adopted), "restored": named_json(&self.restored), "dead": dead,
             "seconds": (self.took.as_secs_f64() * 1000.0).round() / 1000.0})
     }
 
@@ -104,6 +111,23 @@ impl Summary {
             let s = if self.created.len() == 1 { "" } else { "s" };
             lines.push(format!("made the missing project{s} {}", some(&self.created, 5)));
         }
+        if self.adopted.count > 0 {
+            let files = self
+                .adopted
+                .first
+                .iter()
+                .any(|(_, label)| label.starts_with("file "));
+            let and_files = if files { " and files" } else { "" };
+            let flows = count(self.adopted.count, "flow");
+            let names = self.names(&self.adopted);
+            lines.push(format!("adopted {flows}{and_files} that nobody owned: {names}"));
+        }
+        if self.restored.count > 0 {
+            let flows = count(self.restored.count, "flow");
+            let were = if self.restored.count == 1 { "was" } else { "were" };
+            let names = self.names(&self.restored);
+            lines.push(format!("brought back {flows} that {were} lost: {names}"));
+        }
         if !self.dead.is_empty() {
             lines.push(format!(
                 "{} could not be applied:",
@@ -113,6 +137,31 @@ impl Summary {
         }
         lines
     }
+
+    /// The first names, with their projects where there are several.
+    fn names(&self, named: &Named) -> String {
+        let shown = named.first.iter().take(NAMED);
+        let names: Vec<String> = shown
+            .map(|(project, label)| match self.projects {
+                1 => label.clone(),
+                _ => format!("{project}/{label}"),
+            })
+            .collect();
+        let more = named.count - names.len() as u64;
+        let names = names.join(", ");
+        match more {
+            0 => names,
+            _ => format!("{names} and {} more", thousands(more)),
+        }
+    }
+}
+
+fn named_json(named: &Named) -> Value {
+    let first = named.first.iter();
+    let first: Vec<Value> = first
+        .map(|(project, label)| json!({"project": project, "what": label}))
+        .collect();
+    json!({"count": named.count, "first": first})
 }
 
 /// Dead changes, those with one reason together.
@@ -142,7 +191,7 @@ pub fn table(dead: &[DeadChange]) -> Vec<String> {
 mod tests {
     use super::*;
     use flowlift_azkaban::ProjectName;
-    use flowlift_common::ledger::{Outcomes, RunEvent, SETTLED_VERSION, Settled};
+    use flowlift_common::ledger::{ADOPTED, Outcomes, RunEvent, SETTLED_VERSION, Settled, UploadFacts};
 
     fn state() -> RunState {
         let run = RunId(uuid::Uuid::from_u128(1));
@@ -194,5 +243,52 @@ mod tests {
         );
         assert_eq!(summary.to_json()["outcomes"]["applied"], 1200);
         assert_eq!(summary.to_json()["dead"][1]["what"], "b");
+    }
+
+    #[test]
+    fn a_summary_says_what_was_adopted_and_what_came_back() {
+        let (run, other) = (RunId(uuid::Uuid::from_u128(1)), RunId(uuid::Uuid::from_u128(2)));
+        let mut state = state();
+        let project = ProjectName::new("night").unwrap();
+        let result = |run, outcome, note: Option<&str>, range: (u64, u64), name: &str| Outcomes {
+            run,
+            outcome,
+            note: note.map(str::to_owned),
+            ranges: vec![range],
+            labels: (range.0..=range.1).map(|n| format!("{name}{n}")).collect(),
+            published_ms: 0,
+        };
+        state.settled(&Settled {
+            v: SETTLED_VERSION,
+            project,
+            consumer: "c".into(),
+            at_ms: 0,
+            upload: Some(UploadFacts {
+                attempt: "a".into(),
+                version: 2,
+                zip_bytes: 1,
+                flows: 1,
+                upload_ms: 1,
+            }),
+            created_project: false,
+            results: vec![
+                result(run, Outcome::Applied, Some(ADOPTED), (1300, 1306), "f"),
+                result(other, Outcome::Restored, None, (1, 1), "lost"),
+            ],
+        });
+        let summary = Summary::of(&state, run, Duration::from_secs(12));
+        assert_eq!(
+            summary.lines()[2..4],
+            [
+                "adopted 7 flows that nobody owned: f1300, f1301, f1302, f1303, f1304 and 2 more",
+                "brought back 1 flow that was lost: lost1",
+            ]
+        );
+        let json = summary.to_json();
+        assert_eq!(json["adopted"]["count"], 7);
+        assert_eq!(
+            json["restored"],
+            json!({"count": 1, "first": [{"project": "night", "what": "lost1"}]})
+        );
     }
 }

@@ -19,12 +19,12 @@ use crate::vhost::{SHARDS, Vhost};
 
 const RUN: &str = "019e0a5c-7c30-7d10-a3c5-2f6f0c6bfa0d";
 
-fn run() -> RunId {
+pub(crate) fn run() -> RunId {
     RUN.parse().unwrap()
 }
 
 /// A letter with deletions of `flow_000001`, ... of project `p`.
-fn letter(run: RunId, rank: u64, seqs: impl IntoIterator<Item = u64>) -> DeadLetter {
+pub(crate) fn letter(run: RunId, rank: u64, seqs: impl IntoIterator<Item = u64>) -> DeadLetter {
     let change = |seq: u64| Change {
         seq,
         act: Act::Delete {
@@ -55,7 +55,7 @@ fn letter(run: RunId, rank: u64, seqs: impl IntoIterator<Item = u64>) -> DeadLet
 
 impl Vhost {
     /// Puts letters where consumers put them.
-    async fn buries(&self, letters: &[DeadLetter]) {
+    pub(crate) async fn buries(&self, letters: &[DeadLetter]) {
         let link = self.link().await;
         declare(&link, SHARDS, &Retention::default()).await.unwrap();
         let sender = Sender::open(&link).await.unwrap();
@@ -83,12 +83,12 @@ impl Vhost {
     }
 
     /// A person in Greenwich.
-    fn somebody(&self) -> Person {
+    pub(crate) fn somebody(&self) -> Person {
         self.person().with("TZ", "UTC")
     }
 
     /// The ids that are there.
-    fn ids(&self) -> Vec<String> {
+    pub(crate) fn ids(&self) -> Vec<String> {
         let said = self.somebody().calls(&words("dead list --json --quiet"));
         assert_eq!(said.code, 0, "{}", said.err);
         let lines = said.out.lines().map(|line| serde_json::from_str(line).unwrap());

@@ -8,10 +8,16 @@
 
 mod bad_input;
 mod bad_settings;
+mod broken_off;
+mod consumer;
 mod dead;
 mod dead_input;
+mod editor;
+mod healing;
 mod person;
 mod publish;
 mod readback;
+mod repair;
 mod stdout;
 mod vhost;
+mod wire;

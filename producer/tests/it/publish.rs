@@ -389,7 +389,7 @@ async fn a_signal_closes_the_run_as_partial_and_says_what_is_queued() {
     assert_eq!((projects.values().sum::<u64>(), partial), (1, true));
 }
 
-fn first_line(child: &mut Child) -> String {
+pub(crate) fn first_line(child: &mut Child) -> String {
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap())
         .read_line(&mut line)

@@ -11,26 +11,31 @@ use flowlift_common::{Order, RunId};
 
 use crate::person::{Person, Said};
 
-struct Azkaban {
-    standin: Running,
-    client: Client,
+pub(crate) struct Azkaban {
+    pub(crate) standin: Running,
+    pub(crate) client: Client,
 }
 
 impl Azkaban {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let standin = Standin::start(Options::default()).await.unwrap();
         let client = Client::new(ClientConfig::new(standin.url(), "azkaban", "azkaban")).unwrap();
         Self { standin, client }
     }
 
     fn person(&self) -> Person {
-        Person::new()
+        self.known_to(Person::new())
+    }
+
+    /// Somebody who has this Azkaban in their settings.
+    pub(crate) fn known_to(&self, person: Person) -> Person {
+        person
             .with("FLOWLIFT_AZKABAN_URL", &self.standin.url())
             .with("FLOWLIFT_AZKABAN_PASSWORD", "azkaban")
     }
 
     /// Calls the program while the stand-in answers in this process.
-    async fn calls(&self, person: Person, args: &str) -> (Person, Said) {
+    pub(crate) async fn calls(&self, person: Person, args: &str) -> (Person, Said) {
         let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
         let call = move || {
             let said = person.calls(&args.iter().map(String::as_str).collect::<Vec<_>>());

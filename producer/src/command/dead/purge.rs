@@ -45,7 +45,8 @@ pub(super) async fn run(context: &Context, args: &DeadPurgeArgs) -> Result<(), F
     let is_purged = format!("{} purged", count_are(purged, "dead letter"));
     if let Err(failure) = ended {
         reporter.warn(&format!(
-            "{is_purged} (perhaps some more), the others are there as before"
+            "at most {} purged, all others are there as before",
+            count_are(taken.begun, "dead letter")
         ));
         return Err(failure);
     }

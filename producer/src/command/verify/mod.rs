@@ -1,21 +1,25 @@
 //! `flowlift verify`.
 
-use std::collections::{BTreeMap, HashMap};
+mod compared;
+mod repair;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use flowlift_azkaban::ProjectName;
 use flowlift_azkaban::client::Client;
-use flowlift_common::amqp::{Link, declare};
+use flowlift_common::amqp::Link;
 use flowlift_common::fold::RunState;
 use flowlift_common::order::RunId;
-use flowlift_common::topology::Retention;
-use serde_json::{Value, json};
+use flowlift_common::ranges::RangeSet;
 
 use super::Context;
 use super::publish::looked_at;
 use crate::cli::VerifyArgs;
 use crate::exit::Failure;
 use crate::prepare;
+use crate::publish::set_up;
 use crate::readback::{self, Project};
 use crate::source::Source;
 use crate::verify::run::Touched;
@@ -23,22 +27,58 @@ use crate::verify::source::compare;
 use crate::verify::{Difference, Schedules};
 use crate::wait::follow::{Follow, Heard};
 use crate::words::count;
+use compared::Compared;
 
-/// Differences that are shown one by one.
-const SHOWN: usize = 50;
 /// A run whose records stop coming for this long, unsettled, is not settled.
 const QUIET_AFTER: Duration = Duration::from_secs(3);
+
+/// What should be in Azkaban.
+enum Wanted {
+    /// These changes.
+    Source {
+        source: Arc<Source>,
+        projects: BTreeMap<ProjectName, u64>,
+    },
+    /// What a run applied.
+    Run { run: RunId, touched: Touched },
+}
 
 /// Runs it.
 pub(super) async fn run(context: &Context, args: &VerifyArgs) -> Result<(), Failure> {
     let client = context.azkaban()?;
-    if let Some(run) = args.run {
-        let touched = touched(context, run).await?;
-        return of_run(context, &client, run, &touched).await;
+    let wanted = match args.run {
+        Some(run) => Wanted::Run {
+            run,
+            touched: touched(context, run).await?,
+        },
+        None => {
+            let source = prepare::source(&args.source)?;
+            let checked = looked_at(context, &source, args.source.format, false)?;
+            Wanted::Source {
+                source: Arc::new(source),
+                projects: checked.projects,
+            }
+        }
+    };
+    let compared = wanted.compare(context, &client).await?;
+    if args.repair && !compared.found.is_empty() {
+        return repair::run(context, args, &client, &wanted, compared).await;
     }
-    let source = prepare::source(&args.source)?;
-    let checked = looked_at(context, &source, args.source.format, false)?;
-    of_source(context, &client, &source, &checked.projects).await
+    context.print(|| compared.json(), || compared.text())?;
+    if compared.found.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::No)
+    }
+}
+
+impl Wanted {
+    async fn compare(&self, context: &Context, client: &Client) -> Result<Compared, Failure> {
+        match self {
+            Self::Source { source, projects } => of_source(context, client, source, projects).await,
+            Self::Run { run, touched } => of_run(context, client, *run, touched).await,
+        }
+    }
 }
 
 async fn of_source(
@@ -46,14 +86,14 @@ async fn of_source(
     client: &Client,
     source: &Source,
     wanted: &BTreeMap<ProjectName, u64>,
-) -> Result<(), Failure> {
+) -> Result<Compared, Failure> {
     let schedules = Schedules::of(client.schedules().await?);
     let stage = context
         .reporter
         .stage("compared", "changes", Some(wanted.values().sum()));
     let mut projects: HashMap<ProjectName, Option<Project>> = HashMap::new();
-    let mut found = Vec::new();
-    for item in source.items()? {
+    let (mut found, mut places) = (Vec::new(), RangeSet::default());
+    for (place, item) in (1..).zip(source.items()?) {
         let Ok(item) = item else { continue };
         if !projects.contains_key(&item.project) {
             let read = readback::read(client, &item.project).await?;
@@ -62,8 +102,16 @@ async fn of_source(
             }
             projects.insert(item.project.clone(), read);
         }
-        if let Some(Some(project)) = projects.get(&item.project) {
-            found.extend(compare(&item.project, &item.act, project, &schedules));
+        let before = found.len();
+        let is_missing = match projects.get(&item.project) {
+            Some(Some(project)) => {
+                found.extend(compare(&item.project, &item.act, project, &schedules));
+                false
+            }
+            _ => true,
+        };
+        if is_missing || found.len() > before {
+            places.insert(place, place);
         }
         stage.add(1);
     }
@@ -76,25 +124,44 @@ async fn of_source(
             count(wanted.values().sum(), "change")
         ),
     };
-    tell(context, &what, projects.len(), &found)
+    Ok(Compared {
+        what,
+        projects: projects.len(),
+        found,
+        places,
+        gone: BTreeSet::new(),
+    })
 }
 
-async fn of_run(context: &Context, client: &Client, run: RunId, touched: &Touched) -> Result<(), Failure> {
+async fn of_run(
+    context: &Context,
+    client: &Client,
+    run: RunId,
+    touched: &Touched,
+) -> Result<Compared, Failure> {
     let schedules = Schedules::of(client.schedules().await?);
     let stage = context
         .reporter
         .stage("compared", "projects", Some(touched.projects().count() as u64));
-    let mut found = Vec::new();
+    let (mut found, mut gone) = (Vec::new(), BTreeSet::new());
     for name in touched.projects() {
         match readback::read(client, name).await? {
-            None => found.push(missing(name)),
+            None => {
+                found.push(missing(name));
+                gone.insert(name.clone());
+            }
             Some(project) => found.extend(touched.compare(name, &project, &schedules)),
         }
         stage.add(1);
     }
     stage.finish();
-    let what = format!("{} of run {run}", count(touched.len(), "flow"));
-    tell(context, &what, touched.projects().count(), &found)
+    Ok(Compared {
+        what: format!("{} of run {run}", count(touched.len(), "flow")),
+        projects: touched.projects().count(),
+        found,
+        places: RangeSet::default(),
+        gone,
+    })
 }
 
 fn missing(project: &ProjectName) -> Difference {
@@ -107,9 +174,8 @@ fn missing(project: &ProjectName) -> Difference {
 
 /// Reads a settled run from the streams.
 async fn touched(context: &Context, run: RunId) -> Result<Touched, Failure> {
-    let settings = &context.settings;
-    let link = Link::connect(settings.amqp_url(), "flowlift verify").await?;
-    declare(&link, settings.shards, &Retention::default()).await?;
+    let link = Link::connect(context.settings.amqp_url(), "flowlift verify").await?;
+    set_up(&link, &context.settings, &context.reporter).await?;
     let mut follow = Follow::open(&link, run).await?;
     let (mut state, mut touched) = (RunState::new(run), Touched::default());
     while !state.is_settled() {
@@ -140,31 +206,4 @@ async fn touched(context: &Context, run: RunId) -> Result<Touched, Failure> {
     drop(follow);
     link.close().await;
     Ok(touched)
-}
-
-fn tell(context: &Context, what: &str, projects: usize, found: &[Difference]) -> Result<(), Failure> {
-    let json = || {
-        let differences: Vec<Value> = found
-            .iter()
-            .map(|one| json!({"project": one.project, "what": one.what, "difference": one.text}))
-            .collect();
-        json!({"compared": what, "projects": projects, "differences": differences})
-    };
-    let people = || {
-        let mut text: String = found.iter().take(SHOWN).map(|one| format!("{one}\n")).collect();
-        if found.len() > SHOWN {
-            text += &format!("and {} more\n", found.len() - SHOWN);
-        }
-        let of = count(projects as u64, "project");
-        text + &match found.len() {
-            0 => format!("{what} in {of}: all there"),
-            n => format!("{what} in {of}: {}", count(n as u64, "difference")),
-        }
-    };
-    context.print(json, people)?;
-    if found.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::No)
-    }
 }

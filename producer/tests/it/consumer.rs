@@ -1,0 +1,53 @@
+//! The real consumer beside the real `flowlift`.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::readback::Azkaban;
+use crate::vhost::{SHARDS, Vhost};
+
+/// A running `flowlift-consumer`; killed when dropped.
+pub(crate) struct Consumer(Child);
+
+impl Consumer {
+    /// Starts it and returns once it is subscribed. The stand-in answers in this process meanwhile.
+    pub(crate) async fn start(vhost: &Vhost, azkaban: &Azkaban) -> Self {
+        let program = Path::new(env!("CARGO_BIN_EXE_flowlift")).with_file_name("flowlift-consumer");
+        assert!(
+            program.exists(),
+            "there is no {}: cargo build -p flowlift-consumer",
+            program.display()
+        );
+        let mut child = Command::new(program)
+            .args(["--name", "it", "--metrics-listen", "127.0.0.1:0"])
+            .env("FLOWLIFT_AMQP_URL", &vhost.url)
+            .env("FLOWLIFT_SHARDS", SHARDS.to_string())
+            .env("FLOWLIFT_AZKABAN_URL", azkaban.standin.url())
+            .env("FLOWLIFT_AZKABAN_PASSWORD", "azkaban")
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let subscribed = tokio::task::spawn_blocking(move || {
+            let found = log.by_ref().any(|line| line.unwrap().contains("subscribed"));
+            // a full pipe would stop it
+            std::thread::spawn(move || log.for_each(drop));
+            found
+        });
+        let consumer = Self(child);
+        assert!(
+            subscribed.await.unwrap(),
+            "the consumer ended before it subscribed"
+        );
+        consumer
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
