@@ -1,10 +1,11 @@
 //! Azkaban: the stand-in as a process with its faults, or a real one somewhere.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::curl;
 use crate::options::Options;
+use crate::patience::for_seconds;
 use crate::program::Program;
 use flowlift_azkaban::client::{Client, ClientConfig};
 
@@ -14,9 +15,30 @@ pub(crate) struct Azkaban {
     pub(crate) url: String,
     /// Our own look at it, past all wires.
     pub(crate) client: Client,
-    standin: Option<Program>,
+    standin: Option<Standin>,
     pub(crate) user: String,
     pub(crate) password: String,
+}
+
+/// The stand-in's process, and what it needs to be started again.
+struct Standin {
+    program: Program,
+    options: Options,
+    folder: PathBuf,
+}
+
+impl Standin {
+    /// Starts it on its data file; where it listens.
+    async fn start(options: &Options, folder: &Path, listen: &str) -> (String, Program) {
+        let mut command = options.program("azkaban-standin");
+        command.args(["--allow-faults", "--listen", listen, "--data"]);
+        command.arg(folder.join("azkaban.redb"));
+        let mut program = Program::start("azkaban-standin", &mut command, &folder.join("azkaban.log"));
+        let line = program.says("listens on ").await;
+        let (_, rest) = line.split_once("listens on ").expect("its address");
+        let url = rest.split(' ').next().expect("its address").to_owned();
+        (url, program)
+    }
 }
 
 impl Azkaban {
@@ -24,13 +46,13 @@ impl Azkaban {
         let (url, standin) = match &options.azkaban {
             Some(url) => (url.clone(), None),
             None => {
-                let mut command = options.program("azkaban-standin");
-                command.args(["--listen", "127.0.0.1:0", "--allow-faults"]);
-                let mut standin =
-                    Program::start("azkaban-standin", &mut command, &folder.join("azkaban.log"));
-                let line = standin.says("listens on ").await;
-                let (_, rest) = line.split_once("listens on ").expect("its address");
-                let url = rest.split(' ').next().expect("its address").to_owned();
+                let (url, program) = Standin::start(options, folder, "127.0.0.1:0").await;
+                let (options, folder) = (options.clone(), folder.to_owned());
+                let standin = Standin {
+                    program,
+                    options,
+                    folder,
+                };
                 (url, Some(standin))
             }
         };
@@ -74,6 +96,19 @@ impl Azkaban {
         let stats = curl::get(&format!("{}/standin/stats", self.url)).await;
         let stats: serde_json::Value = serde_json::from_str(&stats).expect("the stand-in answers");
         stats[name].as_u64().unwrap_or_else(|| panic!("no number {name}"))
+    }
+
+    /// kill -9 of the stand-in, and a new one on the same port and data.
+    pub(crate) async fn kill(&mut self) {
+        let address = self.address().to_owned();
+        let Some(standin) = &mut self.standin else {
+            return;
+        };
+        standin.program.signal("KILL");
+        standin.program.ended().await;
+        for_seconds(2).await;
+        let (_, program) = Standin::start(&standin.options, &standin.folder, &address).await;
+        standin.program = program;
     }
 
     /// Restarts the stand-in: connections are cut, uploads end where they are, sessions are gone.

@@ -110,6 +110,16 @@ pub(super) async fn restart(scene: &mut Scene<'_>) -> u64 {
     5
 }
 
+pub(super) async fn kill(scene: &mut Scene<'_>) -> u64 {
+    for _ in 0..4 {
+        scene.azkaban.faults(json!({"ms_per_flow": 20})).await;
+        scene.upload_under_way().await;
+        scene.azkaban.kill().await;
+        for_seconds(4).await;
+    }
+    4
+}
+
 pub(super) async fn answers_lost(scene: &mut Scene<'_>) -> u64 {
     const TIMES: u32 = 6;
     for n in 1..=TIMES {

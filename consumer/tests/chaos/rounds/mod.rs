@@ -186,6 +186,12 @@ pub(crate) fn all() -> Vec<Round> {
             |scene| Box::pin(azkaban::restart(scene)),
         ),
         round(
+            "azkaban-kill",
+            "kill -9 of Azkaban in the middle of uploads, started again on its data",
+            Standin,
+            |scene| Box::pin(azkaban::kill(scene)),
+        ),
+        round(
             "azkaban-cut",
             "connections to Azkaban broken off, 8 s nobody answers",
             Any,
