@@ -46,7 +46,7 @@ async fn call(server: &Arc<Server>, request: &Request, session: &Session, word: 
     }
     match word {
         "reloadExecutors" | "enableQueueProcessor" | "disableQueueProcessor" => {
-            administer(word, session, &mut ret)
+            administer(word, session, &mut ret);
         }
         "getRunning" => {
             let (project, flow) = (request.need("project")?, request.need("flow")?);

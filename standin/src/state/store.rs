@@ -208,10 +208,10 @@ impl<'t> Tables<'t> {
         match change {
             Change::Project(id, row) => drop(self.projects.insert(id, row.as_slice())?),
             Change::Event(project, number, row) => {
-                drop(self.events.insert((*project, *number), row.as_slice())?)
+                drop(self.events.insert((*project, *number), row.as_slice())?);
             }
             Change::Version(project, number, row) => {
-                drop(self.versions.insert((*project, *number), row.as_slice())?)
+                drop(self.versions.insert((*project, *number), row.as_slice())?);
             }
             Change::Zip(project, number, zip) => drop(self.zips.insert((*project, *number), &zip[..])?),
             Change::ZipGone(project, number) => drop(self.zips.remove((*project, *number))?),
