@@ -8,9 +8,8 @@ use anyhow::{Context, bail, ensure};
 use azkaban_standin::{Faults, Options, User};
 use clap::Parser;
 
-/// A small Azkaban for laptops, demos and tests: answers as 4.0.0 does.
-///
-/// It runs the commands of flows, with your rights, for whoever can log in.
+/// A small Azkaban for laptops, demos and tests: answers as 4.0.0 does, and runs the commands of flows, with your rights, for
+/// whoever can log in.
 #[derive(Debug, Parser)]
 #[command(
     version,
