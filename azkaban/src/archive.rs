@@ -17,6 +17,8 @@ use crate::model::Tree;
 const COMPONENT_MAX: usize = 255;
 /// The longest path in bytes: Linux takes 4095, Azkaban's own folder for unpacking included.
 const PATH_MAX: usize = 4000;
+/// Folders within each other. Azkaban takes minutes for two thousand of them, and our loader goes down them on its stack.
+const FOLDERS_MAX: usize = 500;
 
 /// How much a zip may hold; guards against small files that unpack to huge ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,6 +241,9 @@ fn tidy(name: &str) -> Result<Option<String>, ZipError> {
     }
     if parts.iter().map(|part| part.len() + 1).sum::<usize>() > PATH_MAX {
         return refuse("has a path of more than 4000 bytes");
+    }
+    if parts.len() > FOLDERS_MAX {
+        return refuse("lies in more than 500 folders within each other");
     }
     if name.ends_with('/') {
         return Ok(None);

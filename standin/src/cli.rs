@@ -8,9 +8,8 @@ use anyhow::{Context, bail, ensure};
 use azkaban_standin::{Faults, Options, User};
 use clap::Parser;
 
-/// A small Azkaban for laptops, demos and tests: answers as 4.0.0 does.
-///
-/// It runs the commands of flows, with your rights, for whoever can log in.
+/// A small Azkaban for laptops, demos and tests: answers as 4.0.0 does, and runs the commands of flows, with your rights, for
+/// whoever can log in.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -55,6 +54,15 @@ pub(crate) struct Cli {
     /// Minutes after which an unused session is gone.
     #[arg(long, value_name = "MIN", default_value_t = 600)]
     session_idle: u64,
+    /// Sessions one user may have from one address (azkaban.session.max_number_per_ip_per_user); unlimited without it.
+    #[arg(long, value_name = "N")]
+    sessions_per_user: Option<usize>,
+    /// Only administrators may create projects (lockdown.create.projects).
+    #[arg(long)]
+    lockdown_create: bool,
+    /// Only administrators may upload (lockdown.upload.projects).
+    #[arg(long)]
+    lockdown_upload: bool,
     /// The largest request body in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 512)]
     max_body: usize,
@@ -127,6 +135,9 @@ impl Cli {
             max_threads: self.max_threads,
             connection_idle: Duration::from_secs(self.connection_idle),
             session_idle: Duration::from_secs(self.session_idle * 60),
+            sessions_per_user: self.sessions_per_user,
+            lockdown_create: self.lockdown_create,
+            lockdown_upload: self.lockdown_upload,
             body_max: self.max_body << 20,
             time_zone,
             scan_interval: Duration::from_secs_f64(self.scan_interval),

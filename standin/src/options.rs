@@ -76,6 +76,12 @@ pub struct Options {
     pub session_idle: Duration,
     /// Sessions kept; the least recently used one goes first.
     pub max_sessions: usize,
+    /// Sessions one user may have from one address; without a value as many as there is room for.
+    pub sessions_per_user: Option<usize>,
+    /// May only administrators create projects?
+    pub lockdown_create: bool,
+    /// May only administrators upload?
+    pub lockdown_upload: bool,
     /// The largest body taken, in bytes (Azkaban has no limit).
     pub body_max: usize,
     /// How much a project zip may hold (Azkaban has no limit).
@@ -118,6 +124,9 @@ impl Default for Options {
             connection_idle: Duration::from_secs(200),
             session_idle: Duration::from_secs(10 * 3600),
             max_sessions: 10_000,
+            sessions_per_user: None,
+            lockdown_create: false,
+            lockdown_upload: false,
             body_max: 512 << 20,
             zip: ZipLimits::default(),
             retention: 3,

@@ -153,6 +153,13 @@ fn login(server: &Server, request: &Request) -> Answer {
     };
     match check(server, name, password) {
         Ok(user) => {
+            let full = |max: &usize| server.sessions.count_of(&user, request.client) >= *max;
+            if let Some(max) = server.options.sessions_per_user.filter(full) {
+                return error(format!(
+                    "Potential DDoS found, the number of sessions for this user and IP reached allowed limit ({max})."
+                ))
+                .cookie(COOKIE, &Uuid::new_v4().to_string());
+            }
             let id = server.sessions.open(user, request.client).id;
             let json = HashMapJson::new()
                 .with("status", "success")

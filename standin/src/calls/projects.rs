@@ -22,7 +22,14 @@ pub(super) async fn create(server: &Server, request: &Request, session: &Session
     let description = request.param("description").unwrap_or_default();
     server.faults.database().await;
     let mut json = HashMapJson::new();
-    let outcome = match server.world.create(name, description, &session.user.name) {
+    let user = &session.user;
+    let created = if server.options.lockdown_create && !user.admin {
+        let name = &user.name;
+        Err(format!("User {name} doesn't have permission to create projects."))
+    } else {
+        server.world.create(name, description, &user.name)
+    };
+    let outcome = match created {
         Ok(()) => {
             json.put("status", "success");
             json.put("action", "redirect");

@@ -130,6 +130,14 @@ async fn find(server: &Server, session: &Session, name: &str) -> Result<Arc<Proj
         let error = format!("Installation Failed. Project '{name} doesn't exist.");
         return Err(Uploaded::refused(StatusCode::GONE, error));
     };
+    if server.options.lockdown_upload && !session.user.admin {
+        let error = format!(
+            "Project uploading is locked out. Only admin users and users with special permissions can upload projects. \
+             User {} doesn't have permission to upload project.",
+            session.user.name
+        );
+        return Err(Uploaded::refused(StatusCode::FORBIDDEN, error));
+    }
     if !project.allows(&session.user, Right::Write) {
         let error = format!(
             "Installation Failed. User '{}' does not have write access.",

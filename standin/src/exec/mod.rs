@@ -22,4 +22,7 @@ pub(crate) mod submit;
 pub(crate) mod table;
 pub(crate) mod tree;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use files::Workshop;

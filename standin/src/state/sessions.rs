@@ -39,6 +39,7 @@ pub(crate) struct Sessions {
 #[derive(Debug)]
 struct Live {
     user: Arc<User>,
+    client: IpAddr,
     used: Instant,
 }
 
@@ -69,10 +70,20 @@ impl Sessions {
             session.id.clone(),
             Live {
                 user: Arc::clone(&session.user),
+                client,
                 used: Instant::now(),
             },
         );
         session
+    }
+
+    /// How many sessions a user has from an address.
+    pub(crate) fn count_of(&self, user: &User, client: IpAddr) -> usize {
+        let live = lock(&self.live);
+        let same = live.values().filter(|session| {
+            session.client == client && session.user.name == user.name && session.used.elapsed() < self.idle
+        });
+        same.count()
     }
 
     /// Finds a session that has not expired, and counts this as a use of it.

@@ -155,7 +155,7 @@ impl<'a> Job<'a> {
             0 => format!("_job.{id}.{name}"),
             attempt => format!("_job.{id}.{attempt}.{name}"),
         };
-        self.shared.files.path().join(self.folder_below()).join(file)
+        self.folder().join(file)
     }
 
     fn tell_log_file(&self) {
@@ -214,14 +214,15 @@ impl<'a> Job<'a> {
         Status::Failed
     }
 
-    /// Where a job's file lies in the project; jobs run there. Flow 2.0 forgets folders.
-    fn folder_below(&self) -> PathBuf {
+    /// Where a job runs: where its file lies in the project. Flow 2.0 forgets folders.
+    fn folder(&self) -> PathBuf {
+        let top = self.shared.files.path();
         let run = self.shared.execution.run();
         let source = Path::new(&run.nodes[self.at].source);
-        match source.extension() {
-            Some(extension) if extension == "job" => source.parent().unwrap_or(Path::new("")).to_owned(),
-            _ => PathBuf::new(),
-        }
+        let below = source
+            .parent()
+            .filter(|below| source.extension().is_some_and(|kind| kind == "job") && *below != Path::new(""));
+        below.map_or_else(|| top.clone(), |below| top.join(below))
     }
 
     fn put(&mut self, name: &str, value: String) {

@@ -32,7 +32,7 @@ impl Job<'_> {
         }
         self.info(format!("job JVM args: {arguments}"));
         let file = self.log_file().display().to_string();
-        let mut folder = self.shared.files.path().join(self.folder_below());
+        let mut folder = self.folder();
         if self.nested != id {
             self.put("azkaban.flow.nested.path", self.nested.clone());
         }

@@ -81,6 +81,9 @@ async fn commands_are_taken_apart_without_a_shell() {
     let has = |line: &str| assert!(log.iter().any(|known| known == line), "{line}: {log:#?}");
     has("f INFO - 2 commands to execute.");
     has("f INFO - effective user is: azkaban");
+    assert!(log.iter().any(|line| {
+        line.starts_with("f INFO - Working directory: /") && line.ends_with(&format!("/executions/{id}"))
+    }));
     has("f INFO - Command: echo &quot;two  blanks&quot; 'a b' &lt;x&gt; $HOME f [f]");
     has("f INFO - two  blanks a b &lt;x&gt; $HOME f [f]");
     has("f INFO - out");

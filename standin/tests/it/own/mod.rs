@@ -6,6 +6,7 @@ mod firing;
 mod fuzz;
 mod latency;
 mod limits;
+mod lockdown;
 mod program;
 mod robust;
 mod running;

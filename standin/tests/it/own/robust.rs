@@ -22,7 +22,7 @@ async fn survives(project: &Project<'_>, what: &str, upload: &[u8]) -> u16 {
 async fn depth_breaks_nothing() {
     let azkaban = Azkaban::standin(Options::default()).await;
     let project = azkaban.project().await;
-    for depth in [1_900, 30_000] {
+    for depth in [490, 1_900, 30_000] {
         let path = format!("{}x.job", "a/".repeat(depth));
         survives(&project, "folders in folders", &zip(&[(&path, "type=noop")])).await;
     }
