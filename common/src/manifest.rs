@@ -79,6 +79,9 @@ pub struct FlowEntry {
     /// Its owner; empty: nobody in particular.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub owner: String,
+    /// The change by which its owner got it: older ones may have been anybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owned_at: Option<Order>,
     /// The schedule set last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
@@ -225,6 +228,7 @@ mod tests {
             name: FlowName::new("F").unwrap(),
             order: order(3),
             owner: "me".into(),
+            owned_at: None,
             cron: None,
             cron_at: None,
         };

@@ -152,6 +152,7 @@ mod tests {
             name: FlowName::new("F").unwrap(),
             order: order(3),
             owner: String::new(),
+            owned_at: None,
             cron: None,
             cron_at: None,
         };

@@ -54,6 +54,7 @@ fn ours(
             name: FlowName::new(*flow).unwrap(),
             order: order(*seq),
             owner: String::new(),
+            owned_at: None,
             cron: None,
             cron_at: None,
         };

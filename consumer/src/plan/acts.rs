@@ -88,7 +88,7 @@ impl Draft<'_> {
             match self.late(&flow.key(), one)? {
                 None => winners.push(flow),
                 Some(decision) => {
-                    self.wish_late(one, flow, &upsert.schedule);
+                    self.wish_late(one, &flow.key(), &upsert.schedule);
                     lost = Some(decision);
                 }
             }
@@ -115,9 +115,8 @@ impl Draft<'_> {
     }
 
     /// A newer change of the flow may have kept the schedule as it was: then an older one's wish still counts.
-    fn wish_late(&mut self, one: &Asked<'_>, flow: &FlowName, schedule: &Schedule) {
-        let key = flow.key();
-        let Some(entry) = self.manifest.flows.get_mut(&key) else {
+    fn wish_late(&mut self, one: &Asked<'_>, key: &str, schedule: &Schedule) {
+        let Some(entry) = self.manifest.flows.get_mut(key) else {
             return;
         };
         let wish = match schedule {
@@ -125,9 +124,11 @@ impl Draft<'_> {
             Schedule::Remove => Wish::Remove,
             Schedule::Set(cron) => Wish::Set(cron.clone()),
         };
-        // nobody's change, before an owner adopted the flow
-        let may = one.owner.is_empty() || entry.owner == one.owner;
-        if !may || entry.cron_at > Some(one.order) {
+        // what is applied already may still have to be set: whoever owns the flow by now
+        let applied = entry.cron_at == Some(one.order);
+        let before_its_owner = one.owner.is_empty() && Some(one.order) < entry.owned_at;
+        let may = entry.owner == one.owner || before_its_owner;
+        if !applied && (!may || entry.cron_at > Some(one.order)) {
             return;
         }
         if entry.cron_at < Some(one.order) {
@@ -137,9 +138,9 @@ impl Draft<'_> {
                 cron: entry.cron.clone(),
                 cron_at: entry.cron_at,
             };
-            self.fresh.flows.insert(key.clone(), seen);
+            self.fresh.flows.insert(key.to_owned(), seen);
         }
-        self.wishes.insert(key, (one.id, wish));
+        self.wishes.insert(key.to_owned(), (one.id, wish));
     }
 
     /// Whether a flow may be brought by this owner; `true`: it is adopted by that.
@@ -312,6 +313,10 @@ impl Draft<'_> {
             // what was deleted is gone with its schedule
             None => (None, self.manifest.gone_flows.get(&key).copied()),
         };
+        let owned_at = match before {
+            Some(entry) if entry.owner == one.owner => entry.owned_at,
+            _ => Some(one.order),
+        };
         let wish = match schedule {
             Schedule::Keep => None,
             Schedule::Remove => Some(Wish::Remove),
@@ -332,6 +337,7 @@ impl Draft<'_> {
             name: flow.clone(),
             order,
             owner: one.owner.to_owned(),
+            owned_at,
             cron,
             cron_at,
         };
@@ -347,6 +353,8 @@ impl Draft<'_> {
     fn delete(&mut self, one: &Asked<'_>, flow: &FlowName) -> Result<Option<Decision>, String> {
         let key = flow.key();
         if let Some(decision) = self.late(&key, one)? {
+            // the flow is there by a newer change; what it had of a schedule before went with the deletion
+            self.wish_late(one, &key, &Schedule::Remove);
             return Ok(Some(decision));
         }
         if let Some(entry) = self.manifest.flows.get(&key)
@@ -389,10 +397,23 @@ impl Draft<'_> {
             })
             .map(|(key, _)| key.clone())
             .collect();
+        let entries = self.manifest.flows.iter();
+        let newer: Vec<String> = entries
+            .filter(|(key, entry)| {
+                entry.owner == one.owner
+                    && entry.order > one.order
+                    && entry.cron.is_some()
+                    && matches(pattern, key)
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
         let done = self.begin(one);
         done.removed |= !mine.is_empty();
         for key in &mine {
             self.gone(one, key);
+        }
+        for key in &newer {
+            self.wish_late(one, key, &Schedule::Remove);
         }
         let (owner, pattern) = (one.owner.to_owned(), pattern.clone());
         let gone = PatternEntry {

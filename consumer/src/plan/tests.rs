@@ -435,6 +435,18 @@ fn a_schedule_counts_on_when_later_changes_keep_it_whatever_comes_first() {
     assert_eq!(wishes(&late), [Wish::Set("one".into())]);
     assert_eq!(late.decisions[0].1, Decision::Superseded);
     assert_eq!(late.seen.flows["a"].cron.as_deref(), Some("one"));
+    // so does a deletion that comes late, by name or by pattern
+    let all = || {
+        Act::DeleteMatching(Pattern {
+            glob: "*".into(),
+            except: vec![],
+        })
+    };
+    for deletion in [delete("a"), all()] {
+        let base = landed(&Base::empty(), &planned(&Base::empty(), &[with(1, set())]));
+        let base = landed(&base, &planned(&base, &[sent(3, flow("a", "y"))]));
+        assert_eq!(wishes(&planned(&base, &[sent(2, deletion)])), [Wish::Remove]);
+    }
     // a deletion in between ends it, also where Azkaban never sees the flow go
     let base = landed(&Base::empty(), &planned(&Base::empty(), &[with(1, set())]));
     let again = planned(&base, &[sent(2, delete("a")), with(3, Schedule::Keep)]);

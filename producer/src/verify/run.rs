@@ -218,6 +218,7 @@ mod tests {
                 name: FlowName::new(*flow).unwrap(),
                 order: order(),
                 owner: String::new(),
+                owned_at: None,
                 cron: cron.map(str::to_owned),
                 cron_at: None,
             };

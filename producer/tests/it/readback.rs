@@ -58,6 +58,7 @@ impl Azkaban {
                     seq: 1,
                 },
                 owner: (*owner).to_owned(),
+                owned_at: None,
                 cron: None,
                 cron_at: None,
             };
