@@ -87,7 +87,7 @@ async fn a_connection_that_is_cut_while_letters_are_purged_leaves_the_others_the
     assert!((1..LETTERS).contains(&at_most), "{}", said.err);
     let left = vhost.dead().len() as u64;
     assert!(
-        (LETTERS - at_most..LETTERS).contains(&left),
+        (LETTERS - at_most..=LETTERS).contains(&left),
         "at most {at_most} purged, {left} left"
     );
 }

@@ -35,6 +35,7 @@ async fn a_queue_that_was_deleted_is_made_anew_for_the_messages_that_need_it() {
     let Some(vhost) = Vhost::new() else { return };
     let person = vhost.person();
     run_of(&person.calls(&words("publish --project p --flows 1")));
+    vhost.counts_its_record().await;
     vhost.loses(&shard()).await;
     let said = person.calls(&words("publish --project p --flows 20000"));
     let again = run_of(&said);
@@ -65,6 +66,7 @@ async fn dead_letters_are_requeued_into_a_queue_that_was_deleted() {
     let Some(vhost) = Vhost::new() else { return };
     vhost.buries(&[letter(run(), 5, [1])]).await;
     run_of(&vhost.person().calls(&words("publish --project q --flows 1")));
+    vhost.counts_its_record().await;
     vhost.loses(&shard()).await;
     let again = run_of(&vhost.somebody().calls(&words("dead requeue --all --yes")));
     assert_eq!(vhost.messages("p", 1).await.remove(0).run, again);
