@@ -16,7 +16,7 @@ down: ## stops what `make up` started
 	@dev/down
 
 test: ## all tests, on a private RabbitMQ
-	FLOWLIFT_SIM_SEEDS=10000 dev/broker run -- cargo test --workspace
+	dev/broker run -- cargo test --workspace
 	dev/broker-check
 	dev/selftest
 
