@@ -105,7 +105,7 @@ impl Sender {
     /// The same; a queue of the topology that somebody deleted is declared anew.
     ///
     /// # Errors
-    /// As [`Self::send`] and as [`super::declare`].
+    /// As [`Self::send`] and as [`super::declare()`].
     pub async fn send_on(
         &self,
         link: &Link,
