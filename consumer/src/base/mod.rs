@@ -1,8 +1,8 @@
 //! What a project holds before a batch: its files, the flows they make, the manifest.
 //!
 //! That is not always what `download` hands out, nor what Azkaban runs at the moment: a failed install leaves its zip on top,
-//! an abandoned upload lands over an acknowledged one, a person uploads a zip made from an old one. [`landed`] says which
-//! versions ever became active, [`truth`] what of them counts, [`merge`] how a person's zip and ours come together.
+//! an abandoned upload lands over an acknowledged one, a person uploads a zip made from an old one. [`landed()`] says which
+//! versions ever became active, [`truth()`] what of them counts, [`merge`] how a person's zip and ours come together.
 
 mod landed;
 mod merge;
