@@ -1,5 +1,7 @@
 //! Opens a run: draws a rank above every rank that was confirmed before.
 
+use std::time::Duration;
+
 use super::{AmqpError, Link, Read, Sender, Start, StreamReader};
 use crate::ledger::{self, RunEvent};
 use crate::order::{RunId, next_rank};
@@ -64,8 +66,20 @@ async fn draw(link: &Link, run: RunId, clock_ms: u64) -> Result<u64, AmqpError> 
     Ok(next_rank(clock_ms, last))
 }
 
+/// How long the own mark may take to come back: a reader that was opened while a broker recovers may never get it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Reads up to the mark; returns the highest rank seen and the mark's offset.
+///
+/// # Errors
+/// [`AmqpError::Lost`] also where the mark does not come back in time: a new connection finds a stream that is served again.
 async fn until_mark(reader: &mut StreamReader, mark: &[u8]) -> Result<(Option<u64>, u64), AmqpError> {
+    tokio::time::timeout(PATIENCE, read_to(reader, mark))
+        .await
+        .unwrap_or_else(|_| Err(AmqpError::Lost("the stream of runs is not served".into())))
+}
+
+async fn read_to(reader: &mut StreamReader, mark: &[u8]) -> Result<(Option<u64>, u64), AmqpError> {
     let mut last = None;
     loop {
         let Read { offset, body } = reader.next().await?;
