@@ -115,9 +115,17 @@ impl<'a> Account<'a> {
         let mut records: Vec<Settled> = Vec::new();
         let mut room = 0;
         for ((run, outcome, note), group) in &self.groups {
-            let mut changes: Vec<&(u64, String)> = group.changes.iter().collect();
+            let mut changes = group.changes.clone();
             changes.sort();
-            changes.dedup_by_key(|(seq, _)| *seq);
+            changes.dedup();
+            // several flows of one change that came back one by one
+            changes.dedup_by(|later, first| {
+                let same = later.0 == first.0;
+                if same {
+                    first.1 = format!("{}, {}", first.1, later.1);
+                }
+                same
+            });
             for few in changes.chunks(PER_RECORD) {
                 if few.len() > room {
                     records.push(self.empty());
@@ -154,7 +162,7 @@ impl<'a> Account<'a> {
 }
 
 /// Ascending sequences as inclusive ranges.
-fn ranges(changes: &[&(u64, String)]) -> Vec<(u64, u64)> {
+fn ranges(changes: &[(u64, String)]) -> Vec<(u64, u64)> {
     let mut ranges: Vec<(u64, u64)> = Vec::new();
     for (seq, _) in changes {
         match ranges.last_mut() {
@@ -289,7 +297,11 @@ mod tests {
         let project = ProjectName::new("p").unwrap();
         let run = RunId(Uuid::from_u128(4));
         let facts = Facts {
-            restored: vec![(run, 3, "f3".into()), (run, 4, "f4".into())],
+            restored: vec![
+                (run, 3, "f3".into()),
+                (run, 4, "f4".into()),
+                (run, 3, "f3b".into()),
+            ],
             ..facts(&project)
         };
         let records = Account::of(&facts, &Settlement::default()).records();
@@ -297,7 +309,7 @@ mod tests {
         assert_eq!((result.run, result.outcome), (run, Outcome::Restored));
         assert_eq!(
             (&result.ranges[..], &result.labels[..]),
-            (&[(3, 4)][..], &["f3".to_owned(), "f4".to_owned()][..])
+            (&[(3, 4)][..], &["f3, f3b".to_owned(), "f4".to_owned()][..])
         );
     }
 }
