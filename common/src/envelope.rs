@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use flowlift_azkaban::{Format, ProjectName};
 use serde::{Deserialize, Serialize};
 
-use crate::change::Change;
+use crate::change::{Act, Change};
 use crate::order::{Order, RunId};
 
 /// The wire version this code reads and writes.
@@ -92,6 +92,28 @@ pub enum PackError {
 }
 
 impl Envelope {
+    /// A message that has a project checked ([`Act::Check`]) and changes nothing by itself; of the lowest rank, and never the
+    /// reason to create a project.
+    #[must_use]
+    pub fn check(project: ProjectName, run: RunId, published_ms: u64) -> Self {
+        Self {
+            v: VERSION,
+            project,
+            run,
+            rank: 0,
+            owner: String::new(),
+            published_ms,
+            rules: Rules {
+                create: false,
+                ..Rules::default()
+            },
+            changes: vec![Change {
+                seq: 1,
+                act: Act::Check,
+            }],
+        }
+    }
+
     /// The order of one of its changes.
     #[must_use]
     pub fn order(&self, change: &Change) -> Order {

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use flowlift_common::amqp::{AmqpError, Headers, Sender, properties};
-use flowlift_common::envelope::{Rules, VERSION};
 use flowlift_common::ledger::Attempt;
 use flowlift_common::topology::{shard_of, shard_queue};
-use flowlift_common::{Act, Change, Envelope, RunId};
+use flowlift_common::{Envelope, RunId};
 
 use super::{What, words};
 use crate::account::Facts;
@@ -148,22 +147,7 @@ pub(super) async fn look_again(
         None => Ok(false),
         Some(false) => {
             tracing::info!(project = %hands.project, "somebody uploaded after us; having the project checked");
-            let check = Envelope {
-                v: VERSION,
-                project: hands.project.clone(),
-                run: RunId::fresh(),
-                rank: 0,
-                owner: String::new(),
-                published_ms: wall_ms(),
-                rules: Rules {
-                    create: false,
-                    ..Rules::default()
-                },
-                changes: vec![Change {
-                    seq: 1,
-                    act: Act::Check,
-                }],
-            };
+            let check = Envelope::check(hands.project.clone(), RunId::fresh(), wall_ms());
             let queue = shard_queue(shard_of(&hands.project, shards));
             let headers = properties(&Headers::of(&check, 1, 1));
             sender.send(&queue, &check.encode(), headers).await?;

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flowlift_azkaban::client::{ClientError, Download, LogEntry};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::Hands;
 use crate::base::{Base, BaseError, Finding, Need, PAGE, Reading, Told, Version};
@@ -215,14 +214,11 @@ impl Hands {
     pub async fn is_still(&self, attempt: &str) -> Option<bool> {
         let mut skip = 0;
         loop {
-            let page = match self.client.project_log(&self.project, LOG_LINES, skip).await {
+            let page = match self.log(LOG_LINES, skip).await {
                 Ok(page) => page,
                 // deleted by somebody: nothing is to be repaired
-                Err(ClientError::ProjectMissing { .. }) => return Some(true),
-                Err(error) => {
-                    self.trouble(&error);
-                    return None;
-                }
+                Err(Trouble::ProjectMissing) => return Some(true),
+                Err(_) => return None,
             };
             let newest = page.iter().find_map(flowlift_azkaban::client::uploaded_file);
             if let Some(newest) = newest {
@@ -278,7 +274,7 @@ fn nothing(exists: bool) -> BaseInHand {
         base: Arc::new(Base::empty()),
         exists,
         highest: 0,
-        desk: None::<Arc<OwnedSemaphorePermit>>,
+        desk: None,
     }
 }
 

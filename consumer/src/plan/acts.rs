@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use flowlift_azkaban::name::fold;
 use flowlift_azkaban::{Flow, FlowName, Format, Load, PROJECT_FILE, Tree, check_flow, lift, load, render};
+use flowlift_common::ledger::ADOPTED;
 use flowlift_common::manifest::{FileEntry, FlowEntry, PatternEntry};
 use flowlift_common::seen::SeenFlow;
 use flowlift_common::{Act, Body, Order, Pattern, Schedule, Unit, Upsert};
@@ -15,8 +16,6 @@ use super::{Asked, Decision, Wish};
 
 /// A flow and its files.
 type Made = (FlowName, BTreeMap<String, Bytes>);
-
-const ADOPTED: &str = "adopted: nobody owned it";
 
 impl Draft<'_> {
     /// Applies one change; changes come in ascending order.

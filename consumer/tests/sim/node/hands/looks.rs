@@ -4,9 +4,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use flowlift_common::envelope::{Rules, VERSION};
 use flowlift_common::topology::shard_of;
-use flowlift_common::{Act, Change, Envelope, RunId};
+use flowlift_common::{Envelope, RunId};
 use flowlift_consumer::looks::Look;
 use flowlift_consumer::rendezvous::winner;
 
@@ -78,22 +77,7 @@ async fn again(w: &W, here: &Place, look: &Look) -> Result<bool, Lost> {
         Some(true) => Ok(true),
         None => Ok(false),
         Some(false) => {
-            let check = Envelope {
-                v: VERSION,
-                project: here.project.clone(),
-                run: RunId(w.uuid()),
-                rank: 0,
-                owner: String::new(),
-                published_ms: 0,
-                rules: Rules {
-                    create: false,
-                    ..Rules::default()
-                },
-                changes: vec![Change {
-                    seq: 1,
-                    act: Act::Check,
-                }],
-            };
+            let check = Envelope::check(here.project.clone(), RunId(w.uuid()), 0);
             let shard = usize::from(shard_of(&here.project, as_u16(w.weather.shards)));
             let (check, world) = (Rc::new(check), Rc::clone(w));
             link.confirmed(w, move |broker| broker.put(shard, check)).await?;
