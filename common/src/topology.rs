@@ -26,6 +26,9 @@ pub const OUTCOMES: &str = "flowlift.outcomes";
 pub const HELLO: &str = "flowlift.hello";
 /// The queue of tokens that bounds the connections of all consumers to one Azkaban.
 pub const PERMITS: &str = "flowlift.permits";
+/// Where checks of projects wait for their time: exchanges with a queue of the same name each, one for each delay, so that
+/// nothing waits behind what is due later. What expires goes to the queue that its routing key names.
+pub const LATER: [&str; 2] = ["flowlift.later.10m", "flowlift.later.1h"];
 /// Prefix of the exclusive queue that claims a consumer's name.
 pub const NAME_PREFIX: &str = "flowlift.name.";
 const SHARD_PREFIX: &str = "flowlift.shard.";
@@ -133,6 +136,7 @@ pub fn queues(shards: u16, retention: &Retention) -> Vec<Queue> {
             ("x-consumer-timeout", Argument::Number(7 * 24 * 3_600_000)),
         ],
     });
+    queues.extend(LATER.map(later));
     queues.push(stream(RECORD, None, None));
     queues.push(stream(RUNS, Some("90D"), Some(1_000_000_000)));
     queues.push(stream(ATTEMPTS, Some("2D"), Some(500_000_000)));
@@ -163,6 +167,19 @@ fn work(name: String, single: bool) -> Queue {
         name,
         kind: Kind::Quorum,
         arguments,
+    }
+}
+
+/// Nobody reads it: everything in it expires and goes on by the default exchange, under the routing key it came with.
+fn later(name: &str) -> Queue {
+    Queue {
+        name: name.into(),
+        kind: Kind::Quorum,
+        arguments: vec![
+            ("x-dead-letter-exchange", Argument::Text(String::new())),
+            ("x-dead-letter-strategy", Argument::Text("at-least-once".into())),
+            ("x-overflow", Argument::Text("reject-publish".into())),
+        ],
     }
 }
 
@@ -287,7 +304,7 @@ mod tests {
         let queues = queues(4, &Retention::default());
         assert_eq!(
             queues.iter().filter(|queue| queue.kind == Kind::Quorum).count(),
-            9
+            11
         );
         for queue in queues
             .iter()

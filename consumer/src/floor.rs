@@ -28,7 +28,7 @@ use crate::lease::Lease;
 use crate::looks::{Look, Looks};
 use crate::metrics::Metrics;
 use crate::permits::{Permit, Permits};
-use crate::project::{Action, Arrival, Event, Limits, PlanAsk, Project, Settlement};
+use crate::project::{Action, Arrival, Event, Landing, Limits, PlanAsk, Project, Settlement};
 use crate::settle;
 
 /// After a look that Azkaban did not answer, the next try.
@@ -441,9 +441,9 @@ impl Floor {
                     What::Heard(hands.look(&attempt, server.as_deref()).await)
                 });
             }
-            Action::EndAttempt(whose, landed) => {
+            Action::EndAttempt(whose, landing) => {
                 let (attempt, _) = tasks::attempt_of(&hands, &whose);
-                self.end_attempt(key, &hands, attempt, landed);
+                self.end_attempt(key, hands, attempt, landing);
             }
             Action::Park(receipts) => self.park(key, room_shard, receipts),
             Action::LookLater(after) => {
@@ -508,12 +508,11 @@ impl Floor {
         });
     }
 
-    fn end_attempt(&mut self, key: &str, hands: &Hands, attempt: String, landed: bool) {
-        let attempts = Arc::clone(&self.tools.attempts);
-        let (project, back, key) = (hands.project.clone(), self.back.clone(), key.to_owned());
+    fn end_attempt(&mut self, key: &str, hands: Hands, attempt: String, landing: Landing) {
+        let (tools, back, key) = (self.tools.clone(), self.back.clone(), key.to_owned());
         let epoch = self.rooms.get(&key).map_or(0, |room| room.epoch);
         self.tasks.spawn(async move {
-            if let Err(error) = attempts.ended(&attempt, &project, landed).await {
+            if let Err(error) = tasks::end_attempt(&tools, &hands.project, &attempt, landing).await {
                 let _ = back.send(Back {
                     key,
                     epoch,

@@ -1,4 +1,4 @@
-//! Looks to be taken later at projects whose upload was settled: an abandoned one may have landed over it meanwhile. Pure.
+//! Looks to be taken a while after an upload was settled: an abandoned one may have landed over it meanwhile. Pure.
 
 use std::collections::{BTreeSet, HashMap};
 

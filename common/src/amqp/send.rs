@@ -1,5 +1,7 @@
 //! Sends one message and waits until the broker has it.
 
+use std::time::Duration;
+
 use lapin::Confirmation;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -91,15 +93,25 @@ impl Sender {
     /// # Errors
     /// [`AmqpError::Missing`]; [`AmqpError::NotTaken`] when the queue refuses; [`AmqpError::Lost`].
     pub async fn send(&self, queue: &str, body: &[u8], properties: BasicProperties) -> Result<(), AmqpError> {
+        self.deliver("", queue, body, properties).await
+    }
+
+    async fn deliver(
+        &self,
+        exchange: &str,
+        queue: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<(), AmqpError> {
         let options = BasicPublishOptions {
             mandatory: true,
             ..Default::default()
         };
         let confirm = self
             .channel
-            .basic_publish("".into(), queue.into(), options, body, properties)
+            .basic_publish(exchange.into(), queue.into(), options, body, properties)
             .await?;
-        judge(confirm.await?, queue)
+        judge(confirm.await?, if exchange.is_empty() { queue } else { exchange })
     }
 
     /// The same; a queue of the topology that somebody deleted is declared anew.
@@ -126,6 +138,22 @@ impl Sender {
     /// Sends a record to a stream.
     pub async fn record(&self, stream: &str, body: &[u8]) -> Result<(), AmqpError> {
         self.send(stream, body, properties(&Headers::default())).await
+    }
+
+    /// Sends to a queue, where it arrives after `after`; `exchange` is the one of [`crate::topology::LATER`] for this delay.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_later(
+        &self,
+        exchange: &str,
+        after: Duration,
+        queue: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<(), AmqpError> {
+        let properties = properties.with_expiration(after.as_millis().to_string().into());
+        self.deliver(exchange, queue, body, properties).await
     }
 
     /// Says something to everybody who listens on an exchange, without waiting for listeners.

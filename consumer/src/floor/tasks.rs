@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use flowlift_azkaban::ProjectName;
 use flowlift_common::amqp::{AmqpError, Headers, Sender, properties};
 use flowlift_common::ledger::Attempt;
-use flowlift_common::topology::{shard_of, shard_queue};
+use flowlift_common::topology::{LATER, shard_of, shard_queue};
 use flowlift_common::{Envelope, RunId};
+use lapin::BasicProperties;
 
-use super::{What, words};
+use super::{Tools, What, words};
 use crate::account::Facts;
 use crate::attempts::OpenAttempts;
 use crate::hands::Hands;
@@ -16,7 +18,7 @@ use crate::held::Held;
 use crate::looks::Look;
 use crate::metrics::Metrics;
 use crate::permits::Permits;
-use crate::project::{Doubtful, Event, OpenAttempt, Settlement, Trouble, UploadTrouble};
+use crate::project::{Doubtful, Event, Landing, OpenAttempt, Settlement, Trouble, UploadTrouble};
 use crate::settle;
 
 /// Asks what a former holder left: open attempts for the heart, and what no manifest tells for the plan.
@@ -93,6 +95,36 @@ pub(super) async fn announce(attempts: &OpenAttempts, hands: &Hands) -> What {
     }
 }
 
+/// Writes down that nobody waits for an attempt any more. Before that, checks of its project are queued if it may still land:
+/// who dies in between leaves it open, and its successor begins again.
+pub(super) async fn end_attempt(
+    tools: &Tools,
+    project: &ProjectName,
+    attempt: &str,
+    landing: Landing,
+) -> Result<(), AmqpError> {
+    if landing == Landing::NotSeen && tools.limits.safeguards.second_look {
+        for (exchange, after) in LATER.into_iter().zip(tools.limits.later_looks) {
+            // as published when it is due, for latencies
+            let due_ms = wall_ms() + u64::try_from(after.as_millis()).unwrap_or_default();
+            let (queue, body, properties) = check(project, tools.shards, due_ms);
+            tools
+                .sender
+                .send_later(exchange, after, &queue, &body, properties)
+                .await?;
+        }
+    }
+    let landed = landing == Landing::Landed;
+    tools.attempts.ended(attempt, project, landed).await
+}
+
+/// A message that has a project checked, and the queue it belongs to.
+fn check(project: &ProjectName, shards: u16, published_ms: u64) -> (String, Vec<u8>, BasicProperties) {
+    let check = Envelope::check(project.clone(), RunId::fresh(), published_ms);
+    let queue = shard_queue(shard_of(project, shards));
+    (queue, check.encode(), properties(&Headers::of(&check, 1, 1)))
+}
+
 pub(super) async fn settle_one(
     sender: &Sender,
     attempts: &OpenAttempts,
@@ -147,10 +179,8 @@ pub(super) async fn look_again(
         None => Ok(false),
         Some(false) => {
             tracing::info!(project = %hands.project, "somebody uploaded after us; having the project checked");
-            let check = Envelope::check(hands.project.clone(), RunId::fresh(), wall_ms());
-            let queue = shard_queue(shard_of(&hands.project, shards));
-            let headers = properties(&Headers::of(&check, 1, 1));
-            sender.send(&queue, &check.encode(), headers).await?;
+            let (queue, body, properties) = check(&hands.project, shards, wall_ms());
+            sender.send(&queue, &body, properties).await?;
             Ok(true)
         }
     }

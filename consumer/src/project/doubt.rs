@@ -30,7 +30,7 @@ impl Project {
     pub(super) fn in_doubt(&mut self, text: String, now_ms: u64, out: &mut Vec<Action>) {
         self.batch.carry();
         if !self.limits.safeguards.fence {
-            out.push(Action::EndAttempt(Doubtful::Own, false));
+            out.push(Action::EndAttempt(Doubtful::Own, Landing::Impossible));
             return self.trouble("upload", Trouble::Later(text), now_ms, out);
         }
         let at_most = self.fence(self.planned_flows);
@@ -62,8 +62,7 @@ impl Project {
                     (*looking, *next_ms) = (false, now_ms + pause_ms);
                     return;
                 }
-                out.push(Action::EndAttempt(Doubtful::Own, landing == Landing::Landed));
-                self.doubtful |= landing == Landing::NotSeen;
+                out.push(Action::EndAttempt(Doubtful::Own, landing));
                 if landing == Landing::Landed {
                     self.landed(now_ms, out);
                 } else {
@@ -80,11 +79,7 @@ impl Project {
                 (*looking, *next_ms) = (false, now_ms + pause_ms);
                 if (landing != Landing::NotSeen || now_ms >= *until_ms) && !open.is_empty() {
                     let attempt = open.remove(0).attempt;
-                    out.push(Action::EndAttempt(
-                        Doubtful::Left(attempt),
-                        landing == Landing::Landed,
-                    ));
-                    self.doubtful |= landing == Landing::NotSeen;
+                    out.push(Action::EndAttempt(Doubtful::Left(attempt), landing));
                     *next_ms = now_ms;
                 }
                 if open.is_empty() {
@@ -99,14 +94,8 @@ impl Project {
     }
 
     pub(super) fn look_later(&mut self, out: &mut Vec<Action>) {
-        if !self.limits.safeguards.second_look {
-            return;
-        }
-        if self.batch.landed {
+        if self.batch.landed && self.limits.safeguards.second_look {
             out.push(Action::LookLater(self.limits.second_look));
-        }
-        if std::mem::take(&mut self.doubtful) {
-            out.extend(self.limits.later_looks.map(Action::LookLater));
         }
     }
 }

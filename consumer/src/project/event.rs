@@ -221,11 +221,12 @@ pub enum Action {
     Upload,
     /// Look into the project log for an attempt.
     Look(Doubtful),
-    /// Write down that an attempt is decided, and whether it landed.
-    EndAttempt(Doubtful, bool),
+    /// Write down that nobody waits for an attempt any more, and how it ended. One that was not seen to land can still do so:
+    /// then the project has to be checked some time later, whoever holds it by then.
+    EndAttempt(Doubtful, Landing),
     /// Move these messages to the parked queue, confirmed, then acknowledge them.
     Park(Vec<u64>),
-    /// After this time, look once more whether what was uploaded last is still there.
+    /// After this time, look once more whether what was uploaded last is still there; whoever dies meanwhile does not.
     LookLater(Duration),
     /// Read the flow list and compare.
     List,

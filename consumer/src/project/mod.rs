@@ -53,7 +53,7 @@ pub struct Limits {
     pub backoff: (Duration, Duration),
     /// A while after an upload the project is looked at once more: an abandoned one may have landed over it.
     pub second_look: Duration,
-    /// The same after an upload was in doubt and was not seen to land: it can still do so, after a long outage even.
+    /// How long after an upload in doubt that was not seen to land its project is checked: it can land after a long outage even.
     pub later_looks: [Duration; 2],
     /// While a project is parked, what comes for it is parked at once for this long.
     pub parked: Duration,
@@ -169,8 +169,6 @@ pub struct Project {
     own_failures: u32,
     /// How often in a row Azkaban stumbled over this batch, and over which changes each time.
     stumbles: (u32, BTreeSet<ChangeId>),
-    /// Some upload was in doubt and was not seen to land.
-    doubtful: bool,
     /// What comes before this is parked.
     parked_until_ms: u64,
     random: u64,
@@ -197,7 +195,6 @@ impl Project {
             failures: 0,
             own_failures: 0,
             stumbles: (0, BTreeSet::new()),
-            doubtful: false,
             parked_until_ms: 0,
             random: seed | 1,
             longest_upload: Duration::ZERO,

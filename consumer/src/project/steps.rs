@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::event::{
-    Action, Arrival, BaseFacts, Doubtful, Event, LogLine, Planned, Refusal, Scheduled, Trouble,
+    Action, Arrival, BaseFacts, Doubtful, Event, Landing, LogLine, Planned, Refusal, Scheduled, Trouble,
     UploadTrouble, Uploaded,
 };
 use super::linger::Linger;
@@ -184,7 +184,7 @@ impl Project {
                 self.last_upload = Some(took);
                 self.longest_upload = self.longest_upload.max(took);
                 self.batch.carry();
-                out.push(Action::EndAttempt(Doubtful::Own, true));
+                out.push(Action::EndAttempt(Doubtful::Own, Landing::Landed));
                 if overtook && self.limits.safeguards.version_check {
                     self.overtook(now_ms, out);
                 } else {
@@ -192,16 +192,16 @@ impl Project {
                 }
             }
             Err(UploadTrouble::Not(trouble)) => {
-                out.push(Action::EndAttempt(Doubtful::Own, false));
+                out.push(Action::EndAttempt(Doubtful::Own, Landing::Impossible));
                 self.trouble("upload", trouble, now_ms, out);
             }
             Err(UploadTrouble::Refused(refusal)) => {
-                out.push(Action::EndAttempt(Doubtful::Own, false));
+                out.push(Action::EndAttempt(Doubtful::Own, Landing::Impossible));
                 self.refused(refusal, now_ms, out);
             }
             Err(UploadTrouble::Stumbled(refusal)) => {
                 self.batch.carry();
-                out.push(Action::EndAttempt(Doubtful::Own, false));
+                out.push(Action::EndAttempt(Doubtful::Own, Landing::Impossible));
                 self.stumbled(refusal, now_ms, out);
             }
             Err(UploadTrouble::InDoubt(text)) => self.in_doubt(text, now_ms, out),

@@ -97,7 +97,7 @@ fn a_batch_goes_its_road_and_is_acknowledged_only_after_it_was_read_back() {
     uploading(&mut project, &[1, 2]);
     assert_eq!(
         project.handle(TAKEN, 40),
-        [Action::EndAttempt(Doubtful::Own, true), Action::List]
+        [Action::EndAttempt(Doubtful::Own, Landing::Landed), Action::List]
     );
     let actions = project.handle(Event::Listed(Ok(Ok(()))), 50);
     assert_eq!(
@@ -181,7 +181,7 @@ fn an_upload_left_open_is_waited_for_and_its_landing_ends_the_wait() {
     assert_eq!(
         actions,
         [
-            Action::EndAttempt(Doubtful::Left("left.zip".into()), true),
+            Action::EndAttempt(Doubtful::Left("left.zip".into()), Landing::Landed),
             Action::ReadBase
         ]
     );
@@ -205,7 +205,7 @@ fn a_fence_ends_by_itself_when_nothing_lands() {
     assert_eq!(
         actions,
         [
-            Action::EndAttempt(Doubtful::Left("x".into()), false),
+            Action::EndAttempt(Doubtful::Left("x".into()), Landing::NotSeen),
             Action::ReadBase
         ]
     );
@@ -225,7 +225,10 @@ fn a_doubtful_upload_is_looked_for_before_anything_else_and_counts_when_it_lande
     );
     project.handle(Event::Timer, 250);
     let actions = project.handle(Event::Looked(Ok(Landing::Landed)), 260);
-    assert_eq!(actions, [Action::EndAttempt(Doubtful::Own, true), Action::List]);
+    assert_eq!(
+        actions,
+        [Action::EndAttempt(Doubtful::Own, Landing::Landed), Action::List]
+    );
 }
 
 #[test]
@@ -236,7 +239,8 @@ fn what_a_doubtful_upload_brought_is_ours_when_the_next_plan_finds_it() {
     project.handle(Event::Timer, 140);
     let actions = project.handle(Event::Looked(Ok(Landing::NotSeen)), 40 + 70_000);
     assert!(
-        actions.contains(&Action::EndAttempt(Doubtful::Own, false)) && actions.contains(&Action::DropPermit)
+        actions.contains(&Action::EndAttempt(Doubtful::Own, Landing::NotSeen))
+            && actions.contains(&Action::DropPermit)
     );
     let due = project.next_timer().unwrap();
     project.handle(Event::Timer, due);
@@ -305,7 +309,10 @@ fn only_the_named_culprit_dies() {
     })));
     assert_eq!(
         project.handle(answer, 20),
-        [Action::EndAttempt(Doubtful::Own, false), Action::ReadBase]
+        [
+            Action::EndAttempt(Doubtful::Own, Landing::Impossible),
+            Action::ReadBase
+        ]
     );
     let asked = project.handle(
         Event::Base(Ok(BaseFacts {
@@ -489,7 +496,7 @@ fn somebody_elses_upload_in_between_is_merged_before_anything_is_settled() {
     assert_eq!(
         project.handle(overtook, 40),
         [
-            Action::EndAttempt(Doubtful::Own, true),
+            Action::EndAttempt(Doubtful::Own, Landing::Landed),
             Action::Say(LogLine::Overtook),
             Action::ReadBase
         ]
@@ -529,7 +536,7 @@ fn a_project_that_is_denied_is_parked_at_once_and_so_is_what_comes_soon_after() 
     let denied = Event::Uploaded(Err(UploadTrouble::Not(Trouble::Own("denied".into()))));
     let actions = project.handle(denied, 30);
     assert_eq!(parking(&actions), Some(&vec![1, 2]));
-    assert!(actions.contains(&Action::EndAttempt(Doubtful::Own, false)) && !project.is_quiet());
+    assert!(actions.contains(&Action::EndAttempt(Doubtful::Own, Landing::Impossible)) && !project.is_quiet());
     assert!(project.handle(arrival(3), 40).is_empty());
     assert_eq!(project.handle(Event::Parked, 50), [Action::Park(vec![3])]);
     assert!(project.handle(Event::Parked, 60).is_empty() && project.is_quiet());
@@ -560,31 +567,6 @@ fn own_trouble_again_and_again_parks_and_an_absent_azkaban_never_does() {
             }
         }
         assert_eq!(parked, parks, "{trouble:?}");
-    }
-}
-
-#[test]
-fn an_upload_that_was_never_seen_to_land_is_looked_for_long_after() {
-    let mut project = Project::new(FAST, 1);
-    uploading(&mut project, &[1]);
-    project.handle(in_doubt(), 100);
-    let mut now = 100;
-    while matches!(project.phase, Phase::Doubt { .. }) {
-        now = project.next_timer().unwrap();
-        project.handle(Event::Timer, now);
-        project.handle(Event::Looked(Ok(Landing::NotSeen)), now);
-    }
-    assert!(now >= 70_000);
-    project.handle(Event::Timer, now + 10_000);
-    project.handle(Event::Permit, now + 10_001);
-    project.handle(Event::Base(Ok(FACTS)), now + 10_002);
-    let found = Planned {
-        decisions: vec![(id(1), Decision::Unchanged)],
-        ..Planned::default()
-    };
-    let actions = project.handle(Event::Planned(found), now + 10_003);
-    for look in FAST.later_looks {
-        assert!(actions.contains(&Action::LookLater(look)), "{actions:?}");
     }
 }
 

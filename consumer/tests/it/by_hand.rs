@@ -7,9 +7,10 @@ use bytes::Bytes;
 use flowlift_azkaban::archive::{self, ZipLimits};
 use flowlift_azkaban::{ProjectName, Tree};
 use flowlift_common::envelope::Rules;
-use flowlift_common::ledger::Outcome;
+use flowlift_common::ledger::{Attempt, Outcome};
 use flowlift_common::manifest;
 use flowlift_common::{Act, Schedule};
+use flowlift_consumer::attempts::OpenAttempts;
 use flowlift_consumer::project::Limits;
 
 use crate::rig::{Rig, flow, flow_with};
@@ -69,6 +70,43 @@ async fn an_abandoned_upload_that_lands_over_a_newer_one_is_undone_with_its_sche
     assert_eq!(rig.commands("p").await, map(&[("a", "new"), ("b", "new")]));
     assert_eq!(rig.flows("p").await, ["a", "b"]);
     assert_eq!(rig.crons().await, map(&[("b", "0 0 3 ? * *")]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abandoned_upload_is_undone_although_the_consumer_that_was_in_doubt_of_it_is_gone() {
+    let Some(rig) = Rig::make("orphan").await else {
+        return;
+    };
+    let limits = Limits {
+        fence: Duration::from_millis(200),
+        look: Duration::from_millis(50),
+        later_looks: [Duration::from_secs(2), Duration::from_secs(2)],
+        ..Limits::default()
+    };
+    let one = rig.worker_with("one", limits).await;
+    apply(&rig, vec![flow("a", "old")]).await;
+    let abandoned = rig.download("p").await;
+    // somebody began an upload and died
+    let link = rig.vhost.link().await;
+    let left = Attempt {
+        attempt: "left.zip".into(),
+        project: ProjectName::new("p").unwrap(),
+        generation: 2,
+        consumer: "dead".into(),
+        at_ms: 0,
+        zip_bytes: 1,
+        flows: 1,
+        server: None,
+    };
+    let attempts = OpenAttempts::open(&link).await.unwrap();
+    attempts.announce(&left).await.unwrap();
+    apply(&rig, vec![flow("a", "new")]).await;
+    one.stop.cancel();
+    one.session.await.unwrap().unwrap();
+    rig.upload("p", &abandoned.file_name, abandoned.zip).await;
+    let _two = rig.worker("two").await;
+    assert_eq!(rig.restored().await, ["a"]);
+    assert_eq!(rig.commands("p").await, map(&[("a", "new")]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -333,7 +333,7 @@ fn act(w: &W, place: &Place, action: Action) {
         Action::Announce => run(w, place, hands::attempts::announce),
         Action::Upload => run(w, place, hands::upload::upload),
         Action::Look(whose) => run(w, place, |w, here| hands::base::look(w, here, whose)),
-        Action::EndAttempt(whose, landed) => hands::attempts::end(w, &here, &whose, landed),
+        Action::EndAttempt(whose, landing) => hands::attempts::end(w, &here, &whose, landing),
         Action::Park(receipts) => run(w, place, |w, here| settle::park(w, here, receipts)),
         Action::LookLater(after) => hands::looks::later(w, &here, after),
         Action::List => run(w, place, hands::base::list),

@@ -1,11 +1,18 @@
 //! Announced attempts: written to the stream, confirmed, on the connection that holds the shard.
 
+use std::rc::Rc;
+use std::time::Duration;
+
 use flowlift_common::ledger::{Attempt, AttemptEvent};
-use flowlift_consumer::project::{Doubtful, Event, OpenAttempt};
+use flowlift_common::topology::shard_of;
+use flowlift_common::{Envelope, RunId};
+use flowlift_consumer::project::{Doubtful, Event, Landing, Limits, OpenAttempt};
 
 use super::super::floor::{Place, What, broken};
-use super::super::session::with;
+use super::super::session::{as_u16, with};
 use super::base;
+use crate::broker::link::{Link, Lost};
+use crate::clock::OUTSIDE;
 use crate::world::{W, tell};
 
 /// What former holders left: all that was confirmed before the question.
@@ -78,32 +85,56 @@ pub(crate) async fn announce(w: W, here: Place) -> What {
 }
 
 /// Writes down that an upload is decided; the road does not wait for it.
-pub(crate) fn end(w: &W, here: &Place, whose: &Doubtful, landed: bool) {
+pub(crate) fn end(w: &W, here: &Place, whose: &Doubtful, landing: Landing) {
     let (attempt, _) = attempt_of(w, here, whose);
-    tell!(
-        w,
-        "night-{}: notes that {attempt} is decided, landed: {landed}",
-        here.node + 1
-    );
+    let node = here.node + 1;
+    tell!(w, "night-{node}: notes that {attempt} is decided: {landing:?}");
     let event = AttemptEvent::Ended {
         attempt,
         project: here.project.clone(),
-        landed,
+        landed: landing == Landing::Landed,
     };
+    let may_land = landing == Landing::NotSeen && w.safeguards.second_look;
     let owner = with(w, here.node, here.conn, |session| session.owner);
     let (Some(owner), Some(link)) = (owner, w.link(here.conn)) else {
         return;
     };
-    let (world, here) = (std::rc::Rc::clone(w), here.clone());
+    let (world, here) = (Rc::clone(w), here.clone());
     w.clock.spawn(owner, async move {
-        if link
-            .confirmed(&world, move |broker| broker.attempts.push(event))
-            .await
-            .is_err()
-        {
+        let noted = async {
+            if may_land {
+                for after in Limits::default().later_looks {
+                    check_later(&world, &here, &link, after).await?;
+                }
+            }
+            link.confirmed(&world, move |broker| broker.attempts.push(event))
+                .await
+        };
+        if noted.await.is_err() {
             broken(&world, here.node, here.conn);
         }
     });
+}
+
+/// Has the broker keep a check of the project until it is due.
+async fn check_later(w: &W, here: &Place, link: &Link, after: Duration) -> Result<(), Lost> {
+    let shard = usize::from(shard_of(&here.project, as_u16(w.weather.shards)));
+    let check = Rc::new(Envelope::check(here.project.clone(), RunId(w.uuid()), 0));
+    let world = Rc::clone(w);
+    link.confirmed(w, move |_| {
+        let due = world.now() + u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        let broker = Rc::clone(&world);
+        world.clock.spawn(OUTSIDE, async move {
+            broker.clock.sleep_until(due).await;
+            let number = broker.broker.borrow_mut().put(shard, check);
+            tell!(
+                broker,
+                "broker: a check that was due later, message {number}, waits in shard {shard}"
+            );
+            broker.pump(shard);
+        });
+    })
+    .await
 }
 
 /// An attempt's id, and the process of Azkaban it was sent to.
