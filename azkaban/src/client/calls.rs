@@ -3,8 +3,7 @@
 use super::answer::{flow, login, project, schedule};
 use super::error::Result;
 use super::types::{
-    Created, FlowGraph, FlowList, JobInfo, LogEntry, ProjectId, ProjectInfo, Schedule, ScheduleId,
-    ServerStatus,
+    Created, FlowGraph, FlowList, JobInfo, LogEntry, ProjectId, ProjectInfo, ScheduleId, ServerStatus,
 };
 use super::wire::ANSWER_LIMIT;
 use super::{Client, session};
@@ -99,19 +98,6 @@ impl Client {
             .read("fetchProjectLogs", project, &[("size", &size), ("skip", &skip)])
             .await?;
         project::log(&answer, project)
-    }
-
-    /// The schedules of all projects of the server.
-    pub async fn schedules(&self) -> Result<Vec<Schedule>> {
-        let answer = self
-            .with_session("fetchSchedules", |wire, session| {
-                wire.get(
-                    "/schedule",
-                    &[("ajax", "fetchSchedules"), ("session.id", session)],
-                )
-            })
-            .await?;
-        schedule::list(&answer)
     }
 
     /// Sets the flow's schedule to a Quartz expression; replaces the one it has, keeping its number.

@@ -8,6 +8,7 @@ mod answer;
 mod body;
 mod calls;
 mod error;
+mod listing;
 mod session;
 mod transfer;
 mod types;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONNECTION, HeaderMap, HeaderValue};
-use reqwest::{RequestBuilder, Url, redirect};
+use reqwest::{RequestBuilder, Response, Url, redirect};
 
 use super::answer::Answer;
 use super::error::{ClientError, Result};
@@ -23,6 +23,17 @@ pub(super) struct Wire {
     http: reqwest::Client,
     url: String,
     timeout: Duration,
+}
+
+/// So much of an answer that is read as it comes is looked at before; every error of Azkaban's is shorter.
+const HEAD: usize = 64 << 10;
+
+/// An answer that has begun.
+pub(super) enum Begun {
+    /// It was short; this is all of it.
+    Whole(Answer),
+    /// Its beginning, and what is to be read yet.
+    Large(Answer, Response),
 }
 
 /// How a request ended without an answer.
@@ -99,6 +110,35 @@ impl Wire {
             .map_err(|failure| self.error(call, failure))
     }
 
+    /// Sends a request with the common time limit and reads the beginning of its answer.
+    pub(super) async fn begin(&self, call: &'static str, request: RequestBuilder) -> Result<Begun> {
+        self.read_head(request)
+            .await
+            .map_err(|failure| self.error(call, failure))
+    }
+
+    async fn read_head(&self, request: RequestBuilder) -> Result<Begun, Failure> {
+        let failed = |error| judge(&error, self.timeout);
+        let mut response = request.timeout(self.timeout).send().await.map_err(failed)?;
+        let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
+        let mut head = BytesMut::new();
+        let mut more = true;
+        while more && head.len() < HEAD {
+            let piece = response.chunk().await.map_err(failed)?;
+            more = piece.is_some();
+            head.extend_from_slice(&piece.unwrap_or_default());
+        }
+        let answer = Answer {
+            status,
+            headers,
+            body: head.freeze(),
+        };
+        Ok(match more {
+            true => Begun::Large(answer, response),
+            false => Begun::Whole(answer),
+        })
+    }
+
     /// Sends a request and reads the whole answer.
     pub(super) async fn send(
         &self,
@@ -106,11 +146,7 @@ impl Wire {
         timeout: Duration,
         limit: usize,
     ) -> Result<Answer, Failure> {
-        let failed = |error: reqwest::Error| match error {
-            error if error.is_connect() => Failure::Unreachable(innermost(&error)),
-            error if error.is_timeout() => Failure::TimedOut(timeout),
-            error => Failure::Broken(innermost(&error)),
-        };
+        let failed = |error| judge(&error, timeout);
         let mut response = request.timeout(timeout).send().await.map_err(failed)?;
         let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
         let mut body = BytesMut::new();
@@ -138,6 +174,16 @@ impl Wire {
             Failure::Broken(reason) => ClientError::Broken { call, reason },
             Failure::TooLarge(limit) => ClientError::TooLarge { call, limit },
         }
+    }
+}
+
+fn judge(error: &reqwest::Error, timeout: Duration) -> Failure {
+    if error.is_connect() {
+        Failure::Unreachable(innermost(error))
+    } else if error.is_timeout() {
+        Failure::TimedOut(timeout)
+    } else {
+        Failure::Broken(innermost(error))
     }
 }
 

@@ -144,3 +144,30 @@ async fn a_client_without_sessions_is_refused() {
         "the number of Azkaban sessions must be at least 1"
     );
 }
+
+#[tokio::test]
+async fn of_the_schedules_of_a_large_server_one_projects_are_kept() {
+    let fake = Fake::start(|_| async {
+        let row = |n: usize| {
+            let project = if n.is_multiple_of(1_000) { "MINE" } else { "other" };
+            format!(r#"{{"cron":"0 0 3 ? * *","projectname":"{project}","period":0,"flowname":"f{n}","time":1,"history":false,"scheduleId":{n}}}"#)
+        };
+        let rows: Vec<String> = (0..5_000).map(row).collect();
+        reply(200, format!(r#"{{"items":[{}]}}"#, rows.join(",")))
+    })
+    .await;
+    let mine = fake
+        .client(1)
+        .schedules_of(&"mine".parse().unwrap())
+        .await
+        .unwrap();
+    let flows: Vec<&str> = mine.iter().map(|one| one.flow.as_str()).collect();
+    assert_eq!(flows, ["f0", "f1000", "f2000", "f3000", "f4000"]);
+    assert_eq!(fake.client(1).schedules().await.unwrap().len(), 5_000);
+}
+
+#[tokio::test]
+async fn a_large_listing_that_breaks_off_is_no_list() {
+    let fake = Fake::start(|_| async { reply(200, format!(r#"{{"items":[{}"#, " ".repeat(200_000))) }).await;
+    assert_eq!(fake.client(1).schedules().await.unwrap_err().code(), "bad_answer");
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flowlift_azkaban::client::{ClientError, Download, LogEntry};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Hands;
 use crate::base::{Base, BaseError, Finding, Need, PAGE, Reading, Told, Version};
@@ -16,6 +17,8 @@ const LOG_LINES: usize = 500;
 impl Hands {
     /// Reads the base: what counts of the project's versions, compared with what Azkaban lists.
     pub async fn read_base(&self) -> Event {
+        // one that was never planned on would keep its desk
+        self.work().base = None;
         Event::Base(match self.find_base().await {
             Ok(found) => {
                 let facts = BaseFacts {
@@ -26,7 +29,8 @@ impl Hands {
                 Ok(facts)
             }
             Err(Trouble::ProjectMissing) => {
-                self.work().base = Some(nothing(false));
+                let desk = self.desk().await;
+                self.work().base = Some(nothing(false, desk));
                 Err(Trouble::ProjectMissing)
             }
             Err(trouble) => Err(trouble),
@@ -35,13 +39,10 @@ impl Hands {
 
     async fn find_base(&self) -> Result<BaseInHand, Trouble> {
         let Some(latest) = self.download(None).await? else {
-            return Ok(nothing(true));
+            return Ok(nothing(true, self.desk().await));
         };
         // not before the answer is here: a slow Azkaban must not keep others from unpacking
-        let desk = Arc::clone(&self.desks)
-            .acquire_owned()
-            .await
-            .map_err(|closed| Trouble::Later(closed.to_string()))?;
+        let desk = self.desk().await;
         let highest = latest.version;
         let told = self.read_versions(latest).await?;
         let listed = self
@@ -57,8 +58,14 @@ impl Hands {
             base: Arc::new(base),
             exists: true,
             highest,
-            desk: Some(Arc::new(desk)),
+            desk,
         })
+    }
+
+    /// A place to unpack and plan at, also for a project without content: what comes into it can be as large.
+    async fn desk(&self) -> Option<Arc<OwnedSemaphorePermit>> {
+        // nobody closes the semaphore
+        Arc::clone(&self.desks).acquire_owned().await.ok().map(Arc::new)
     }
 
     async fn read_versions(&self, latest: Download) -> Result<Told, Trouble> {
@@ -269,12 +276,12 @@ fn compare(expected: &BTreeSet<String>, listed: &BTreeSet<String>) -> Result<(),
     }
 }
 
-fn nothing(exists: bool) -> BaseInHand {
+fn nothing(exists: bool, desk: Option<Arc<OwnedSemaphorePermit>>) -> BaseInHand {
     BaseInHand {
         base: Arc::new(Base::empty()),
         exists,
         highest: 0,
-        desk: None,
+        desk,
     }
 }
 

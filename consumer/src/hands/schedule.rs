@@ -72,16 +72,14 @@ impl Hands {
 
     /// This project's schedules.
     async fn standing(&self) -> Result<Standing, Trouble> {
-        let all = self.client.schedules().await;
+        let all = self.client.schedules_of(&self.project).await;
         let all = all.map_err(|error| {
             self.metrics.azkaban_error(error.class().as_str(), error.code());
             judge::trouble(&error)
         })?;
-        let mine = all
-            .into_iter()
-            .filter(|schedule| fold(&schedule.project) == self.project.key());
+        let listed = all.into_iter();
         Ok(Standing::of(
-            mine.map(|Schedule { id, flow, cron, .. }| (flow, cron, id)),
+            listed.map(|Schedule { id, flow, cron, .. }| (flow, cron, id)),
         ))
     }
 }

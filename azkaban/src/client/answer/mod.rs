@@ -121,6 +121,18 @@ impl Answer {
         }
     }
 
+    /// Refuses a status that is none of success, and a page.
+    pub(in super::super) fn refuse_page(&self, call: &'static str) -> Result<()> {
+        self.refuse_status(call)?;
+        match self.is_html() {
+            false => Ok(()),
+            true => Err(ClientError::BadAnswer {
+                call,
+                reason: format!("a page titled {:?} in place of JSON", self.title()),
+            }),
+        }
+    }
+
     /// The body as JSON, or why it is none.
     pub(super) fn json(&self, call: &'static str) -> Result<Value> {
         self.refuse_status(call)?;

@@ -1,39 +1,123 @@
 //! Answers to calls about schedules; all of them come with status 200.
 
+use std::{fmt, io};
+
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::super::error::{ClientError, Result};
 use super::super::types::{Schedule, ScheduleId};
-use super::{Answer, flow, project_error, read, text};
+use super::{Answer, flow, project_error, text};
 use crate::name::ProjectName;
 
-/// The answer to `fetchSchedules`: `{ }` when there is none.
-pub(crate) fn list(answer: &Answer) -> Result<Vec<Schedule>> {
+/// The answer to `fetchSchedules`: `{ }` when there is none. Of the projects that are wanted; the others are not kept.
+pub(crate) fn list(answer: impl io::Read, wanted: impl Fn(&str) -> bool) -> Result<Vec<Schedule>> {
     const CALL: &str = "fetchSchedules";
-    #[derive(Deserialize)]
-    struct Raw {
-        #[serde(rename = "scheduleId")]
-        id: i64,
-        flowname: String,
-        projectname: String,
-        #[serde(default)]
-        cron: Option<String>,
-    }
-    let mut value = answer.json(CALL)?;
-    if let Some(text) = text::field(&value, "error") {
-        return Err(ClientError::Rejected { call: CALL, text });
-    }
-    if value.as_object().is_some_and(serde_json::Map::is_empty) {
-        return Ok(Vec::new());
-    }
-    let rows: Vec<Raw> = read(CALL, value["items"].take())?;
-    let schedule = |raw: Raw| Schedule {
-        id: ScheduleId(raw.id),
-        project: raw.projectname,
-        flow: raw.flowname,
-        cron: raw.cron.unwrap_or_default(),
+    let mut found = Found::default();
+    let top = Top {
+        wanted,
+        found: &mut found,
     };
-    Ok(rows.into_iter().map(schedule).collect())
+    let read = top.deserialize(&mut serde_json::Deserializer::from_reader(answer));
+    let bad = |reason: String| ClientError::BadAnswer { call: CALL, reason };
+    read.map_err(|error| bad(error.to_string()))?;
+    match found {
+        Found {
+            error: Some(text), ..
+        } => Err(ClientError::Rejected { call: CALL, text }),
+        Found {
+            items: Some(items), ..
+        } => Ok(items),
+        Found { empty: true, .. } => Ok(Vec::new()),
+        Found { .. } => Err(bad("neither items nor an error".into())),
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    items: Option<Vec<Schedule>>,
+    error: Option<String>,
+    empty: bool,
+}
+
+/// The object around the list.
+struct Top<'f, W> {
+    wanted: W,
+    found: &'f mut Found,
+}
+
+impl<'de, W: Fn(&str) -> bool> DeserializeSeed<'de> for Top<'_, W> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, W: Fn(&str) -> bool> Visitor<'de> for Top<'_, W> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with items")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        self.found.empty = true;
+        while let Some(key) = map.next_key::<String>()? {
+            self.found.empty = false;
+            match key.as_str() {
+                "items" => self.found.items = Some(map.next_value_seed(Items(&self.wanted))?),
+                "error" => self.found.error = Some(map.next_value()?),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The list.
+struct Items<'w, W>(&'w W);
+
+impl<'de, W: Fn(&str) -> bool> DeserializeSeed<'de> for Items<'_, W> {
+    type Value = Vec<Schedule>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Schedule>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, W: Fn(&str) -> bool> Visitor<'de> for Items<'_, W> {
+    type Value = Vec<Schedule>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of schedules")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Schedule>, A::Error> {
+        #[derive(Deserialize)]
+        struct Row {
+            #[serde(rename = "scheduleId")]
+            id: i64,
+            flowname: String,
+            projectname: String,
+            #[serde(default)]
+            cron: Option<String>,
+        }
+        let mut kept = Vec::new();
+        while let Some(row) = seq.next_element::<Row>()? {
+            if (self.0)(&row.projectname) {
+                kept.push(Schedule {
+                    id: ScheduleId(row.id),
+                    project: row.projectname,
+                    flow: row.flowname,
+                    cron: row.cron.unwrap_or_default(),
+                });
+            }
+        }
+        Ok(kept)
+    }
 }
 
 /// The answer to `scheduleCronFlow`. Success is `status` success **and** no `error` **and** an id above 0.
@@ -92,15 +176,30 @@ mod tests {
 
     #[test]
     fn no_schedules_are_an_empty_object() {
-        assert!(list(&answer(200, "{ }")).unwrap().is_empty());
-        assert_eq!(list(&answer(200, r#"{"x":1}"#)).unwrap_err().code(), "bad_answer");
+        let all = |body: &str| list(body.as_bytes(), |_| true);
+        assert!(all("{ }").unwrap().is_empty() && all(r#"{"items":[]}"#).unwrap().is_empty());
+        for body in [
+            r#"{"x":1}"#,
+            r#"{"items":[{"cron":"0"}]}"#,
+            r#"{"items":["#,
+            "[]",
+            "",
+        ] {
+            assert_eq!(all(body).unwrap_err().code(), "bad_answer", "{body}");
+        }
+        assert_eq!(all(r#"{"error":"no"}"#).unwrap_err().code(), "rejected");
     }
 
     #[test]
     fn one_call_lists_the_schedules_of_all_projects() {
         let body = r#"{"items":[{"cron":"0 5 3 ? * *","projectname":"p1","period":0,"flowname":"f1",
             "time":1795441520841,"history":false,"scheduleId":1}]}"#;
-        let found = list(&answer(200, body)).unwrap();
+        assert!(
+            list(body.as_bytes(), |project| project == "p2")
+                .unwrap()
+                .is_empty()
+        );
+        let found = list(body.as_bytes(), |project| project == "p1").unwrap();
         assert_eq!(
             (found[0].id, found[0].flow.as_str(), found[0].cron.as_str()),
             (ScheduleId(1), "f1", "0 5 3 ? * *")
