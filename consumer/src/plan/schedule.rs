@@ -1,5 +1,6 @@
 //! Which schedules a batch has to look at.
 
+use flowlift_common::Schedule;
 use flowlift_common::manifest::FlowEntry;
 
 use super::ChangeId;
@@ -28,6 +29,15 @@ pub enum Wish {
 }
 
 impl Wish {
+    /// What a put says of the schedule.
+    pub(super) fn of(schedule: &Schedule) -> Option<Self> {
+        match schedule {
+            Schedule::Keep => None,
+            Schedule::Remove => Some(Self::Remove),
+            Schedule::Set(cron) => Some(Self::Set(cron.clone())),
+        }
+    }
+
     /// The expression it sets.
     pub(super) fn cron(&self) -> Option<String> {
         match self {

@@ -26,6 +26,20 @@ pub(crate) struct AskedFor {
     pub(crate) stored_at: Ms,
 }
 
+impl AskedFor {
+    /// Whether it is about a flow (lower-case) or a shared file.
+    pub(crate) fn concerns(&self, what: &str) -> bool {
+        match &self.change.act {
+            Act::PutFile { path, .. } | Act::DeleteFile { path } => path == what,
+            Act::DeleteMatching(pattern) => glob_match(&fold(&pattern.glob), what),
+            // flows of a unit share files
+            act => {
+                (act.flows().iter()).any(|flow| flow.key().replace("gb", "ga") == what.replace("gb", "ga"))
+            }
+        }
+    }
+}
+
 /// All changes of a night, by project, run and sequence.
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
