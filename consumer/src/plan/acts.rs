@@ -262,7 +262,7 @@ impl Draft<'_> {
         };
         if let Some(wish) = Wish::of(schedule) {
             (cron, cron_at) = (wish.cron(), Some(one.order));
-            self.wishes.insert(key.clone(), (one.id, wish));
+            self.wish(&key, one.id, wish);
         }
         let entry = FlowEntry {
             name: flow.clone(),
@@ -312,7 +312,7 @@ impl Draft<'_> {
         };
         self.fresh.flows.insert(key.to_owned(), seen);
         // for a flow that a later change of the batch brings back: Azkaban does not see it go
-        self.wishes.insert(key.to_owned(), (one.id, Wish::Remove));
+        self.wish(key, one.id, Wish::Remove);
         self.hold(flow_key(key), one.id);
     }
 

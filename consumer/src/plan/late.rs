@@ -71,7 +71,7 @@ impl Draft<'_> {
             self.end_by_patterns(one.id, &key);
             // ended already, but Azkaban may not have been told
             if self.manifest.flows[&key].cron_at == Some(one.order) {
-                self.wishes.insert(key, (one.id, Wish::Remove));
+                self.wish(&key, one.id, Wish::Remove);
             }
         }
     }
@@ -90,7 +90,7 @@ impl Draft<'_> {
             (entry.cron, entry.cron_at) = (wish.cron(), Some(one.order));
             self.remember(key);
         }
-        self.wishes.insert(key.to_owned(), (one.id, wish));
+        self.wish(key, one.id, wish);
     }
 
     /// Deletions by pattern that a flow went through before it was brought anew, of whoever had it then.
@@ -106,7 +106,7 @@ impl Draft<'_> {
         let ended = gone.map(|gone| gone.order).max();
         if entry.cron.is_some() && entry.cron_at < ended {
             (entry.cron, entry.cron_at) = (None, ended);
-            self.wishes.insert(key.to_owned(), (by, Wish::Remove));
+            self.wish(key, by, Wish::Remove);
             self.remember(key);
         }
     }

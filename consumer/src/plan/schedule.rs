@@ -15,6 +15,8 @@ pub struct ScheduleStep {
     pub flow: String,
     /// What is wished.
     pub wish: Wish,
+    /// What older changes of the batch wished, oldest first: it counts where Azkaban refuses the newest wish.
+    pub before: Vec<Wish>,
 }
 
 /// What a schedule should be.
@@ -51,12 +53,16 @@ impl Wish {
 /// and schedule. And those of flows that were away for a while.
 pub(super) fn steps(draft: &Draft<'_>) -> Vec<ScheduleStep> {
     let mut steps = Vec::new();
-    for (key, (id, wish)) in &draft.wishes {
-        if let Some(flow) = draft.flows.get(key).filter(|_| !draft.is_dead(*id)) {
+    for (key, wishes) in &draft.wishes {
+        let mut wishes = wishes.iter().filter(|(id, _)| !draft.is_dead(*id));
+        if let Some(flow) = draft.flows.get(key)
+            && let Some((id, wish)) = wishes.next_back()
+        {
             steps.push(ScheduleStep {
                 id: Some(*id),
                 flow: flow.name.clone(),
                 wish: wish.clone(),
+                before: wishes.map(|(_, wish)| wish.clone()).collect(),
             });
         }
     }
@@ -71,6 +77,7 @@ pub(super) fn steps(draft: &Draft<'_>) -> Vec<ScheduleStep> {
                 id: None,
                 flow: flow.name.clone(),
                 wish: Wish::Restore(cron.clone()),
+                before: Vec::new(),
             });
         }
     }

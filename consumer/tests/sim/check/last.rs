@@ -106,7 +106,8 @@ impl Ways<'_> {
                 (doubtful.iter().position(|place| *place == at)).is_some_and(|bit| ways >> bit & 1 == 1);
             let counts = match (turned, known) {
                 (false, known) => known,
-                (true, Counts::Yes | Counts::Superseded) => Counts::No,
+                (true, Counts::Yes) => Counts::No,
+                (true, Counts::Superseded) => Counts::SupersededOtherwise,
                 (true, _) => Counts::Yes,
             };
             wanted.take(one, counts, self.format);
