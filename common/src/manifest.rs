@@ -79,7 +79,7 @@ pub struct FlowEntry {
     /// Its owner; empty: nobody in particular.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub owner: String,
-    /// The change by which its owner got it: older ones may have been anybody's.
+    /// The oldest change known by which its owner has it: before that it was nobody's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owned_at: Option<Order>,
     /// The schedule set last.
@@ -88,6 +88,18 @@ pub struct FlowEntry {
     /// The change that set or removed the schedule last, a deletion of the flow included: later ones kept it as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron_at: Option<Order>,
+}
+
+impl FlowEntry {
+    /// Whose it was at a place in the order, as far as is known; empty: nobody's.
+    #[must_use]
+    pub fn owner_at(&self, order: Order) -> &str {
+        if self.owned_at <= Some(order) {
+            &self.owner
+        } else {
+            ""
+        }
+    }
 }
 
 /// A managed shared file.

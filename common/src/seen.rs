@@ -37,6 +37,9 @@ pub struct SeenFlow {
     /// The change that set or removed the schedule last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cron_at: Option<Order>,
+    /// The oldest change known by which its owner has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owned_at: Option<Order>,
 }
 
 impl Seen {
@@ -59,6 +62,7 @@ impl Seen {
                     if known.cron_at < seen.cron_at {
                         (known.cron, known.cron_at) = (seen.cron, seen.cron_at);
                     }
+                    known.owned_at = earlier(known.owned_at, seen.owned_at);
                 }
             }
         }
@@ -82,6 +86,9 @@ impl Seen {
                     if entry.cron_at < seen.cron_at {
                         (entry.cron, entry.cron_at) = (seen.cron.clone(), seen.cron_at);
                     }
+                    if entry.owned_at.is_some() {
+                        entry.owned_at = earlier(entry.owned_at, seen.owned_at);
+                    }
                 }
                 None => raise(&mut manifest.gone_flows, key, seen.order),
             }
@@ -103,6 +110,11 @@ impl Seen {
         }
         manifest.gone_patterns.sort_by_key(|gone| gone.order);
     }
+}
+
+/// The earlier of two, as far as they are known.
+fn earlier(one: Option<Order>, other: Option<Order>) -> Option<Order> {
+    one.into_iter().chain(other).min()
 }
 
 fn raise(gone: &mut BTreeMap<String, Order>, key: &str, order: Order) {
@@ -130,6 +142,7 @@ mod tests {
             order: order(seq),
             cron: Some(cron.into()),
             cron_at: Some(order(seq)),
+            owned_at: None,
         };
         Seen {
             flows: BTreeMap::from([(key.to_owned(), flow)]),

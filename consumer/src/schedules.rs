@@ -71,9 +71,23 @@ pub fn calls(steps: &[ScheduleStep], there: &Standing) -> Vec<Call> {
     calls
 }
 
-/// The flows whose schedules are not as wished, those apart that Azkaban refuses.
+/// The steps after Azkaban refused some: what older changes of the batch wished for these flows counts then.
 #[must_use]
-pub fn differing<'s>(steps: &'s [ScheduleStep], there: &Standing, refused: &Refused) -> Vec<&'s str> {
+pub fn otherwise(steps: &[ScheduleStep], refused: &Refused) -> Vec<ScheduleStep> {
+    let mut steps = steps.to_vec();
+    steps.retain_mut(|step| {
+        if !refused.contains_key(&fold(&step.flow)) {
+            return true;
+        }
+        let next = step.before.pop();
+        next.map(|wish| step.wish = wish).is_some()
+    });
+    steps
+}
+
+/// The flows whose schedules are not as wished.
+#[must_use]
+pub fn differing<'s>(steps: &'s [ScheduleStep], there: &Standing) -> Vec<&'s str> {
     let differs = |step: &&ScheduleStep| {
         let now = there.at(&step.flow);
         let as_wished = match &step.wish {
@@ -81,7 +95,7 @@ pub fn differing<'s>(steps: &'s [ScheduleStep], there: &Standing, refused: &Refu
             Wish::Restore(_) => !now.is_empty(),
             Wish::Set(cron) => matches!(now, [(is, _)] if is == cron),
         };
-        !as_wished && !refused.contains_key(&fold(&step.flow))
+        !as_wished
     };
     steps
         .iter()
@@ -99,6 +113,7 @@ mod tests {
             id: None,
             flow: flow.into(),
             wish,
+            before: vec![],
         }
     }
 
@@ -129,9 +144,23 @@ mod tests {
             calls(&steps, &there),
             [remove(1, 3), set(1, "z"), remove(2, 4), set(3, "x")]
         );
-        assert_eq!(differing(&steps, &there, &Refused::new()), ["b", "c", "d"]);
+        assert_eq!(differing(&steps, &there), ["b", "c", "d"]);
         let done = standing(&[("a", "x", 1), ("b", "z", 2), ("d", "x", 5)]);
-        assert!(differing(&steps, &done, &Refused::new()).is_empty());
+        assert!(differing(&steps, &done).is_empty());
+    }
+
+    #[test]
+    fn where_azkaban_refuses_an_expression_the_wish_before_it_counts() {
+        let mut steps = vec![
+            step("a", Wish::Set("bad".into())),
+            step("b", Wish::Set("bad".into())),
+        ];
+        steps[0].before = vec![Wish::Set("x".into()), Wish::Remove];
+        let refused = ["a", "b"].map(|flow| (flow.to_owned(), (None, String::new())));
+        let left = otherwise(&steps, &refused.into());
+        assert_eq!(left.len(), 1);
+        assert_eq!((&left[0].wish, left[0].before.len()), (&Wish::Remove, 1));
+        assert_eq!(calls(&left, &standing(&[("a", "x", 1)])).len(), 1);
     }
 
     #[test]
@@ -139,6 +168,6 @@ mod tests {
         let steps = [step("a", Wish::Restore("x".into()))];
         assert!(calls(&steps, &standing(&[("a", "y", 1)])).is_empty());
         assert_eq!(calls(&steps, &Standing::default()).len(), 1);
-        assert_eq!(differing(&steps, &Standing::default(), &Refused::new()), ["a"]);
+        assert_eq!(differing(&steps, &Standing::default()), ["a"]);
     }
 }

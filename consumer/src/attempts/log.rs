@@ -188,6 +188,7 @@ mod tests {
                 order,
                 cron: None,
                 cron_at: None,
+                owned_at: None,
             },
         );
         AttemptEvent::Seen {

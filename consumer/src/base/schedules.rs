@@ -60,24 +60,36 @@ pub fn dropped(log: &[LogEntry], landed: &[Version], there: &BTreeSet<String>) -
             last.entry(fold(&line.flow)).or_insert((at, line.removed));
         }
     }
-    let mut lacking: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let versions = by_line(log, landed);
+    let mut lacking: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
     let mut dropped = BTreeMap::new();
     for (flow, (at, cron)) in last {
         let Some(cron) = cron.filter(|_| there.contains(&flow)) else {
             continue;
         };
-        let Some(file) = log[at..].iter().find_map(uploaded_file) else {
+        let Some(version) = versions.iter().find(|(line, _)| *line >= at) else {
             continue;
         };
-        let Some(version) = landed.iter().rev().find(|version| version.file_name == file) else {
-            continue;
-        };
-        let flows = lacking.entry(file).or_insert_with(|| flows_of(version).collect());
+        let Some(version) = version.1 else { continue };
+        let flows = lacking
+            .entry(version.number)
+            .or_insert_with(|| flows_of(version).collect());
         if !flows.contains(&flow) {
             dropped.insert(flow, cron);
         }
     }
     dropped
+}
+
+/// The log's lines about uploads (their place, newest first), and the version each is about, if it is kept: laid side by side,
+/// for people use one name again and again.
+fn by_line<'v>(log: &[LogEntry], landed: &'v [Version]) -> Vec<(usize, Option<&'v Version>)> {
+    let mut versions = landed.iter().rev().peekable();
+    let lines = log.iter().enumerate();
+    let uploads = lines.filter_map(|(at, entry)| Some((at, uploaded_file(entry)?)));
+    uploads
+        .map(|(at, file)| (at, versions.next_if(|version| version.file_name == file)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -132,6 +144,24 @@ mod tests {
             found,
             BTreeMap::from([("a (b)".to_owned(), "0 0 3 ? * *".to_owned())])
         );
+    }
+
+    #[test]
+    fn of_two_uploads_with_one_name_the_one_that_lacked_the_flow_is_meant() {
+        let there = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
+        let versions = [
+            version(1, "ours", &["a", "b"]),
+            version(2, "project.zip", &["b"]),
+            version(3, "project.zip", &["a", "b"]),
+        ];
+        let log = [
+            uploaded("project.zip"),
+            schedule("a", "removed"),
+            uploaded("project.zip"),
+            schedule("a", "added"),
+            uploaded("ours"),
+        ];
+        assert_eq!(dropped(&log, &versions, &there).len(), 1);
     }
 
     #[test]

@@ -8,8 +8,9 @@ use flowlift_azkaban::name::fold;
 
 use super::Hands;
 use crate::judge;
+use crate::plan::ScheduleStep;
 use crate::project::{Event, Scheduled, Trouble};
-use crate::schedules::{Call, Refused, Standing, calls, differing};
+use crate::schedules::{Call, Refused, Standing, calls, differing, otherwise};
 
 impl Hands {
     /// Sets and removes what differs.
@@ -26,9 +27,41 @@ impl Hands {
             .prepared
             .as_ref()
             .map(|prepared| Arc::clone(&prepared.schedules));
-        let steps = prepared.unwrap_or_default();
+        let mut steps = prepared.map_or_else(Vec::new, |steps| steps.to_vec());
+        let mut all_refused = Vec::new();
+        loop {
+            let refused = self.ask(&steps).await?;
+            if refused.is_empty() {
+                break;
+            }
+            steps = otherwise(&steps, &refused);
+            all_refused.extend(refused);
+        }
+        let wrong = differing(&steps, &self.standing().await?).into_iter();
+        if let Some(flow) = wrong.clone().next() {
+            let count = wrong.count();
+            return Err(Trouble::Later(format!(
+                "{count} schedules are not as set, for example of {flow}"
+            )));
+        }
+        for (flow, (id, reason)) in &all_refused {
+            if id.is_none() {
+                tracing::warn!(project = %self.project, flow, "its schedule, lost by an upload, is refused: {reason}");
+            }
+        }
+        let refused = all_refused.into_iter();
+        Ok(Scheduled {
+            refused: refused
+                .filter_map(|(_, (id, reason))| Some((id?, reason)))
+                .collect(),
+            changed: self.work().rescheduled.iter().copied().collect(),
+        })
+    }
+
+    /// Makes the calls; what Azkaban refused.
+    async fn ask(&self, steps: &[ScheduleStep]) -> Result<Refused, Trouble> {
         let mut refused = Refused::new();
-        for call in calls(&steps, &self.standing().await?) {
+        for call in calls(steps, &self.standing().await?) {
             self.may_write()?;
             match call {
                 Call::Set { step, cron } => {
@@ -49,25 +82,7 @@ impl Hands {
                 }
             }
         }
-        let wrong = differing(&steps, &self.standing().await?, &refused);
-        if let Some(flow) = wrong.first() {
-            return Err(Trouble::Later(format!(
-                "{} schedules are not as set, for example of {flow}",
-                wrong.len()
-            )));
-        }
-        for (flow, (id, reason)) in &refused {
-            if id.is_none() {
-                tracing::warn!(project = %self.project, flow, "its schedule, lost by an upload, is refused: {reason}");
-            }
-        }
-        Ok(Scheduled {
-            refused: refused
-                .into_values()
-                .filter_map(|(id, reason)| Some((id?, reason)))
-                .collect(),
-            changed: self.work().rescheduled.iter().copied().collect(),
-        })
+        Ok(refused)
     }
 
     /// This project's schedules.

@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use flowlift_azkaban::name::fold;
 use flowlift_azkaban::{Flow, FlowName, Format, Load, PROJECT_FILE, Tree, check_flow, lift, load, render};
 use flowlift_common::ledger::ADOPTED;
 use flowlift_common::manifest::{FileEntry, FlowEntry, PatternEntry};
 use flowlift_common::seen::SeenFlow;
-use flowlift_common::{Act, Body, Order, Pattern, Schedule, Unit, Upsert};
-use glob_match::glob_match;
+use flowlift_common::{Act, Body, Pattern, Schedule, Unit, Upsert};
 
 use super::draft::{Done, Draft, file_key, flow_key, is_read_as};
+use super::late::{matches, too_old};
 use super::{Asked, Decision, Wish};
 
 /// A flow and its files.
@@ -54,32 +53,6 @@ impl Draft<'_> {
         })
     }
 
-    /// Where a change stands to what is known of a flow: `None`: it is newer.
-    fn late(&self, key: &str, one: &Asked<'_>) -> Result<Option<Decision>, String> {
-        let known = self.newest(key);
-        if let Some(known) = known.filter(|known| *known >= one.order) {
-            let same = known == one.order;
-            return Ok(Some(if same {
-                Decision::Unchanged
-            } else {
-                Decision::Superseded
-            }));
-        }
-        // also where an older change of the flow is known: the pattern found nothing to delete then
-        let deleted = self
-            .manifest
-            .gone_patterns
-            .iter()
-            .any(|gone| gone.order > one.order && gone.owner == one.owner && matches(&gone.pattern, key));
-        if deleted {
-            return Ok(Some(Decision::Superseded));
-        }
-        match known {
-            Some(_) => Ok(None),
-            None => too_old(self.manifest.floor, one.order),
-        }
-    }
-
     fn upsert(&mut self, one: &Asked<'_>, upsert: &Upsert) -> Result<Option<Decision>, String> {
         let mut winners: Vec<&FlowName> = Vec::new();
         let mut lost = None;
@@ -87,7 +60,7 @@ impl Draft<'_> {
             match self.late(&flow.key(), one)? {
                 None => winners.push(flow),
                 Some(decision) => {
-                    self.wish_late(one, &flow.key(), &upsert.schedule);
+                    self.put_late(one, &flow.key(), &upsert.schedule);
                     lost = Some(decision);
                 }
             }
@@ -111,35 +84,6 @@ impl Draft<'_> {
             self.bring(one, &flow, files, &upsert.schedule);
         }
         Ok(None)
-    }
-
-    /// A newer change of the flow may have kept the schedule as it was: then an older one's wish still counts.
-    fn wish_late(&mut self, one: &Asked<'_>, key: &str, schedule: &Schedule) {
-        let Some(entry) = self.manifest.flows.get_mut(key) else {
-            return;
-        };
-        let wish = match schedule {
-            Schedule::Keep => return,
-            Schedule::Remove => Wish::Remove,
-            Schedule::Set(cron) => Wish::Set(cron.clone()),
-        };
-        // what is applied already may still have to be set: whoever owns the flow by now
-        let applied = entry.cron_at == Some(one.order);
-        let before_its_owner = one.owner.is_empty() && Some(one.order) < entry.owned_at;
-        let may = entry.owner == one.owner || before_its_owner;
-        if !applied && (!may || entry.cron_at > Some(one.order)) {
-            return;
-        }
-        if entry.cron_at < Some(one.order) {
-            (entry.cron, entry.cron_at) = (wish.cron(), Some(one.order));
-            let seen = SeenFlow {
-                order: entry.order,
-                cron: entry.cron.clone(),
-                cron_at: entry.cron_at,
-            };
-            self.fresh.flows.insert(key.to_owned(), seen);
-        }
-        self.wishes.insert(key.to_owned(), (one.id, wish));
     }
 
     /// Whether a flow may be brought by this owner; `true`: it is adopted by that.
@@ -316,25 +260,13 @@ impl Draft<'_> {
             Some(entry) if entry.owner == one.owner => entry.owned_at,
             _ => Some(one.order),
         };
-        let wish = match schedule {
-            Schedule::Keep => None,
-            Schedule::Remove => Some(Wish::Remove),
-            Schedule::Set(cron) => Some(Wish::Set(cron.clone())),
-        };
-        if let Some(wish) = wish {
+        if let Some(wish) = Wish::of(schedule) {
             (cron, cron_at) = (wish.cron(), Some(one.order));
-            self.wishes.insert(key.clone(), (one.id, wish));
+            self.wish(&key, one.id, wish);
         }
-        let order = one.order;
-        let seen = SeenFlow {
-            order,
-            cron: cron.clone(),
-            cron_at,
-        };
-        self.fresh.flows.insert(key.clone(), seen);
         let entry = FlowEntry {
             name: flow.clone(),
-            order,
+            order: one.order,
             owner: one.owner.to_owned(),
             owned_at,
             cron,
@@ -342,6 +274,7 @@ impl Draft<'_> {
         };
         self.manifest.flows.insert(key.clone(), entry);
         self.manifest.gone_flows.remove(&key);
+        self.remember(&key);
         self.hold(flow_key(&key), one.id);
     }
 
@@ -352,8 +285,7 @@ impl Draft<'_> {
     fn delete(&mut self, one: &Asked<'_>, flow: &FlowName) -> Result<Option<Decision>, String> {
         let key = flow.key();
         if let Some(decision) = self.late(&key, one)? {
-            // the flow is there by a newer change; what it had of a schedule before went with the deletion
-            self.wish_late(one, &key, &Schedule::Remove);
+            self.deleted_late(one, &key);
             return Ok(Some(decision));
         }
         if let Some(entry) = self.manifest.flows.get(&key)
@@ -376,18 +308,23 @@ impl Draft<'_> {
             order: one.order,
             cron: None,
             cron_at: Some(one.order),
+            owned_at: None,
         };
         self.fresh.flows.insert(key.to_owned(), seen);
         // for a flow that a later change of the batch brings back: Azkaban does not see it go
-        self.wishes.insert(key.to_owned(), (one.id, Wish::Remove));
+        self.wish(key, one.id, Wish::Remove);
         self.hold(flow_key(key), one.id);
     }
 
     fn delete_matching(&mut self, one: &Asked<'_>, pattern: &Pattern) {
-        let known = |gone: &PatternEntry| gone.order == one.order;
-        if self.manifest.gone_patterns.iter().any(known) {
+        if self
+            .manifest
+            .gone_patterns
+            .iter()
+            .any(|gone| gone.order == one.order)
+        {
             self.decided.insert(one.id, Decision::Unchanged);
-            return;
+            return self.ended_late(one, pattern);
         }
         let entries = self.manifest.flows.iter();
         let mine: Vec<String> = entries
@@ -396,33 +333,20 @@ impl Draft<'_> {
             })
             .map(|(key, _)| key.clone())
             .collect();
-        let entries = self.manifest.flows.iter();
-        let newer: Vec<String> = entries
-            .filter(|(key, entry)| {
-                entry.owner == one.owner
-                    && entry.order > one.order
-                    && entry.cron.is_some()
-                    && matches(pattern, key)
-            })
-            .map(|(key, _)| key.clone())
-            .collect();
         let done = self.begin(one);
         done.removed |= !mine.is_empty();
         for key in &mine {
             self.gone(one, key);
         }
-        for key in &newer {
-            self.wish_late(one, key, &Schedule::Remove);
-        }
-        let (owner, pattern) = (one.owner.to_owned(), pattern.clone());
         let gone = PatternEntry {
             order: one.order,
-            owner,
-            pattern,
+            owner: one.owner.to_owned(),
+            pattern: pattern.clone(),
         };
         self.fresh.patterns.push(gone.clone());
         self.manifest.gone_patterns.push(gone);
         self.manifest.gone_patterns.sort_by_key(|gone| gone.order);
+        self.ended_late(one, pattern);
     }
 
     /// Puts (or, without content, takes away) a file that flows share.
@@ -500,20 +424,6 @@ impl Draft<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// Whether a pattern means a flow.
-fn matches(pattern: &Pattern, key: &str) -> bool {
-    glob_match(&fold(&pattern.glob), key) && !pattern.except.iter().any(|flow| flow.key() == key)
-}
-
-fn too_old(floor: Option<Order>, order: Order) -> Result<Option<Decision>, String> {
-    match floor {
-        Some(floor) if order <= floor => {
-            Err("it is too old to be ordered: what came after it is no longer remembered".into())
-        }
-        _ => Ok(None),
     }
 }
 

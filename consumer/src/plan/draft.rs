@@ -51,8 +51,8 @@ pub(super) struct Draft<'b> {
     /// Who brought a flow or file last in this batch: `flow:x` or `file:x`.
     pub(super) holders: HashMap<String, ChangeId>,
     pub(super) decided: BTreeMap<ChangeId, Decision>,
-    /// What the changes of this batch want of schedules, by lower-case flow id; the newest wish counts.
-    pub(super) wishes: BTreeMap<String, (ChangeId, Wish)>,
+    /// What the changes of this batch want of schedules, by lower-case flow id, oldest first; the newest wish counts.
+    pub(super) wishes: BTreeMap<String, Vec<(ChangeId, Wish)>>,
     /// Orders to remember if nothing is uploaded.
     pub(super) fresh: Seen,
     /// What units inherit: properties files and the project file, as they stand in the draft.
@@ -205,6 +205,11 @@ impl<'b> Draft<'b> {
                 paths,
             },
         );
+    }
+
+    /// Notes what a change wants of a flow's schedule.
+    pub(super) fn wish(&mut self, key: &str, id: ChangeId, wish: Wish) {
+        self.wishes.entry(key.to_owned()).or_default().push((id, wish));
     }
 
     /// Notes that a change brought a flow or file last; whoever held it before has lost it.

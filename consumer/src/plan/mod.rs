@@ -8,6 +8,7 @@ mod acts;
 mod culprit;
 mod draft;
 mod guard;
+mod late;
 mod schedule;
 
 use std::collections::{BTreeMap, BTreeSet};

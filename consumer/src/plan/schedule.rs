@@ -1,5 +1,6 @@
 //! Which schedules a batch has to look at.
 
+use flowlift_common::Schedule;
 use flowlift_common::manifest::FlowEntry;
 
 use super::ChangeId;
@@ -14,6 +15,8 @@ pub struct ScheduleStep {
     pub flow: String,
     /// What is wished.
     pub wish: Wish,
+    /// What older changes of the batch wished, oldest first: it counts where Azkaban refuses the newest wish.
+    pub before: Vec<Wish>,
 }
 
 /// What a schedule should be.
@@ -28,6 +31,15 @@ pub enum Wish {
 }
 
 impl Wish {
+    /// What a put says of the schedule.
+    pub(super) fn of(schedule: &Schedule) -> Option<Self> {
+        match schedule {
+            Schedule::Keep => None,
+            Schedule::Remove => Some(Self::Remove),
+            Schedule::Set(cron) => Some(Self::Set(cron.clone())),
+        }
+    }
+
     /// The expression it sets.
     pub(super) fn cron(&self) -> Option<String> {
         match self {
@@ -41,12 +53,16 @@ impl Wish {
 /// and schedule. And those of flows that were away for a while.
 pub(super) fn steps(draft: &Draft<'_>) -> Vec<ScheduleStep> {
     let mut steps = Vec::new();
-    for (key, (id, wish)) in &draft.wishes {
-        if let Some(flow) = draft.flows.get(key).filter(|_| !draft.is_dead(*id)) {
+    for (key, wishes) in &draft.wishes {
+        let mut wishes = wishes.iter().filter(|(id, _)| !draft.is_dead(*id));
+        if let Some(flow) = draft.flows.get(key)
+            && let Some((id, wish)) = wishes.next_back()
+        {
             steps.push(ScheduleStep {
                 id: Some(*id),
                 flow: flow.name.clone(),
                 wish: wish.clone(),
+                before: wishes.map(|(_, wish)| wish.clone()).collect(),
             });
         }
     }
@@ -61,6 +77,7 @@ pub(super) fn steps(draft: &Draft<'_>) -> Vec<ScheduleStep> {
                 id: None,
                 flow: flow.name.clone(),
                 wish: Wish::Restore(cron.clone()),
+                before: Vec::new(),
             });
         }
     }

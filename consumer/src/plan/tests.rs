@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use flowlift_azkaban::{Flow, FlowName, Format, Job, ProjectName, archive};
+use flowlift_azkaban::{Flow, FlowName, Format, Job, ProjectName, Tree, archive};
 use flowlift_common::{Act, Body, Change, Content, Pattern, RunId, Schedule, Unit, Upsert};
 use uuid::Uuid;
 
 use super::*;
+
+mod order;
 
 struct Sent {
     rank: u64,
@@ -81,24 +83,25 @@ fn owned(rank: u64, owner: &str, act: Act) -> Sent {
 
 /// Plans in the order given, which is the order of delivery.
 fn planned(base: &Base, changes: &[Sent]) -> Plan {
-    let asked: Vec<Asked<'_>> = changes
-        .iter()
-        .map(|sent| Asked {
-            id: ChangeId {
-                receipt: sent.rank,
-                seq: sent.change.seq,
-            },
-            order: Order {
-                rank: sent.rank,
-                run: RunId(Uuid::nil()),
-                seq: sent.change.seq,
-            },
-            owner: &sent.owner,
-            rules: sent.rules,
-            change: &sent.change,
-        })
-        .collect();
+    let asked: Vec<Asked<'_>> = changes.iter().map(asked).collect();
     plan(base, &asked, &Seen::default())
+}
+
+fn asked(sent: &Sent) -> Asked<'_> {
+    Asked {
+        id: ChangeId {
+            receipt: sent.rank,
+            seq: sent.change.seq,
+        },
+        order: Order {
+            rank: sent.rank,
+            run: RunId(Uuid::nil()),
+            seq: sent.change.seq,
+        },
+        owner: &sent.owner,
+        rules: sent.rules,
+        change: &sent.change,
+    }
 }
 
 fn read(zip: Bytes) -> Result<Base, crate::base::BaseError> {

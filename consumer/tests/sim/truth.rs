@@ -26,6 +26,20 @@ pub(crate) struct AskedFor {
     pub(crate) stored_at: Ms,
 }
 
+impl AskedFor {
+    /// Whether it is about a flow (lower-case) or a shared file.
+    pub(crate) fn concerns(&self, what: &str) -> bool {
+        match &self.change.act {
+            Act::PutFile { path, .. } | Act::DeleteFile { path } => path == what,
+            Act::DeleteMatching(pattern) => glob_match(&fold(&pattern.glob), what),
+            // flows of a unit share files
+            act => {
+                (act.flows().iter()).any(|flow| flow.key().replace("gb", "ga") == what.replace("gb", "ga"))
+            }
+        }
+    }
+}
+
 /// All changes of a night, by project, run and sequence.
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
@@ -95,16 +109,24 @@ pub(crate) enum Counts {
     Yes,
     /// A newer one does; where somebody else's flow was in its way, it never did.
     Superseded,
+    /// The other way round: the flow was in nobody's way, or in somebody's after all.
+    SupersededOtherwise,
     /// It lies in the dead letters.
     No,
     /// The flow does, its schedule was refused.
     FlowOnly,
 }
 
-impl FlowWanted {
-    /// Whether it is there and somebody else's.
-    fn is_others(&self, asked: &AskedFor) -> bool {
-        self.paths.is_some() && !self.owner.is_empty() && self.owner != asked.owner
+impl Counts {
+    /// Whether a change reaches a flow.
+    fn reaches(self, flow: Option<&FlowWanted>, asked: &AskedFor) -> bool {
+        let others = flow
+            .is_some_and(|flow| flow.paths.is_some() && !flow.owner.is_empty() && flow.owner != asked.owner);
+        match self {
+            Self::Superseded => !others,
+            Self::SupersededOtherwise => others,
+            _ => true,
+        }
     }
 }
 
@@ -121,10 +143,10 @@ impl Wanted {
                         crons: [None].into(),
                         ..FlowWanted::default()
                     };
-                    let before = self.flows.get(&flow).cloned().unwrap_or_else(new);
-                    if counts == Counts::Superseded && before.is_others(asked) {
+                    if !counts.reaches(self.flows.get(&flow), asked) {
                         continue;
                     }
+                    let before = self.flows.get(&flow).cloned().unwrap_or_else(new);
                     let mut crons = before.crons;
                     match &upsert.schedule {
                         Schedule::Set(cron) if counts != Counts::FlowOnly && cron != BAD_CRON => {
@@ -149,8 +171,7 @@ impl Wanted {
                 }
             }
             Act::Delete { flow } => {
-                let there = self.flows.get(&flow.key());
-                if counts != Counts::Superseded || !there.is_some_and(|there| there.is_others(asked)) {
+                if counts.reaches(self.flows.get(&flow.key()), asked) {
                     self.delete(&flow.key(), asked.order);
                 }
             }

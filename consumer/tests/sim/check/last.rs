@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use flowlift_azkaban::Format;
 use flowlift_azkaban::name::fold;
+use flowlift_common::ledger::Outcome;
 
 use super::hand::Hand;
 use super::ledger::{self, Fates};
@@ -13,9 +14,8 @@ use crate::producer;
 use crate::truth::{AskedFor, Counts, FlowWanted, Wanted};
 use crate::world::World;
 
-/// Changes that somebody gave up and somebody else did not, or that were superseded where several owners meet (whose flow it
-/// was in between depends on what came first): either way will do, so all ways are tried, up to this many.
-const DISPUTED: usize = 6;
+/// So many doubtful changes of a flow are tried both ways.
+const DOUBTFUL: usize = 12;
 
 /// Judges everything.
 pub(crate) fn judge(w: &World) -> Vec<String> {
@@ -42,42 +42,78 @@ fn project(w: &World, key: &str, fates: &Fates) -> Vec<String> {
         .as_ref()
         .and_then(|content| content.format())
         .unwrap_or(asked_format(w));
-    let fate = |one: &AskedFor| fates.get(&(one.order.run, one.change.seq));
-    let disputed: Vec<usize> = (asked.iter().enumerate())
-        .filter(|(_, one)| fate(one).is_some_and(|fate| fate.disputed || fate.is_superseded_among_owners(w)))
-        .map(|(at, _)| at)
-        .take(DISPUTED)
-        .collect();
-    let mut first = None;
-    for ways in 0..(1_u32 << disputed.len()) {
+    let there = There::of(there);
+    let hand = Hand::of(&truth, key, &asked);
+    let ways = Ways {
+        asked: &asked,
+        fates,
+        format,
+    };
+    let mut wrong = compare(key, &ways, &there, &hand);
+    if format != asked_format(w) && truth.visits.is_empty() {
+        wrong.push(format!(
+            "{key} is a project of Flow {format}, it was to be {}",
+            asked_format(w)
+        ));
+    }
+    wrong
+}
+
+/// The ways in which a project's changes may have counted.
+///
+/// A change that one consumer gave up and another did not may count or not. So may one that was superseded where several
+/// owners ask for one flow: whose flow it was at that place in the order depends on what came first.
+struct Ways<'t> {
+    asked: &'t [&'t AskedFor],
+    fates: &'t Fates,
+    format: Format,
+}
+
+impl Ways<'_> {
+    /// Whether what is wanted in any way fits, for one flow or file; if not, what is wrong in the likeliest.
+    fn any(&self, of: &str, fits: impl Fn(&Wanted) -> Result<(), String>) -> Result<(), String> {
+        let first = match fits(&self.fold(&[], 0)) {
+            Ok(()) => return Ok(()),
+            Err(first) => first,
+        };
+        let doubtful = self.doubtful(of);
+        let any = (1..(1_u32 << doubtful.len())).any(|ways| fits(&self.fold(&doubtful, ways)).is_ok());
+        if any { Ok(()) } else { Err(first) }
+    }
+
+    /// Places of the changes that may or may not count for a flow or file.
+    fn doubtful(&self, of: &str) -> Vec<usize> {
+        let concerns = |one: &AskedFor| one.concerns(of);
+        let owners: BTreeSet<&String> = (self.asked.iter())
+            .filter(|one| concerns(one))
+            .map(|one| &one.owner)
+            .collect();
+        let superseded = |fate: &ledger::Fate| owners.len() > 1 && fate.outcome == Outcome::Superseded;
+        let doubtful = self.asked.iter().enumerate().filter(|(_, one)| {
+            let fate = self.fates.get(&(one.order.run, one.change.seq));
+            concerns(one) && fate.is_some_and(|fate| fate.disputed || superseded(fate))
+        });
+        doubtful.map(|(at, _)| at).take(DOUBTFUL).collect()
+    }
+
+    /// What is wanted if those of the doubtful whose bit is set count the other way.
+    fn fold(&self, doubtful: &[usize], ways: u32) -> Wanted {
         let mut wanted = Wanted::default();
-        for (at, one) in asked.iter().enumerate() {
-            let known = fate(one).map_or(Counts::Yes, ledger::Fate::counts);
-            let turned = disputed
-                .iter()
-                .position(|place| *place == at)
-                .is_some_and(|bit| ways >> bit & 1 == 1);
+        for (at, one) in self.asked.iter().enumerate() {
+            let fate = self.fates.get(&(one.order.run, one.change.seq));
+            let known = fate.map_or(Counts::Yes, ledger::Fate::counts);
+            let turned =
+                (doubtful.iter().position(|place| *place == at)).is_some_and(|bit| ways >> bit & 1 == 1);
             let counts = match (turned, known) {
                 (false, known) => known,
-                (true, Counts::Yes | Counts::Superseded) => Counts::No,
+                (true, Counts::Yes) => Counts::No,
+                (true, Counts::Superseded) => Counts::SupersededOtherwise,
                 (true, _) => Counts::Yes,
             };
-            wanted.take(one, counts, format);
+            wanted.take(one, counts, self.format);
         }
-        let there = There::of(there);
-        let mut wrong = compare(key, &wanted, &there, &Hand::of(&truth, key, &asked));
-        if format != asked_format(w) && truth.visits.is_empty() {
-            wrong.push(format!(
-                "{key} is a project of Flow {format}, it was to be {}",
-                asked_format(w)
-            ));
-        }
-        if wrong.is_empty() {
-            return wrong;
-        }
-        first.get_or_insert(wrong);
+        wanted
     }
-    first.unwrap_or_default()
 }
 
 fn asked_format(w: &World) -> Format {
@@ -118,47 +154,62 @@ impl<'p> There<'p> {
     }
 }
 
-fn compare(key: &str, wanted: &Wanted, there: &There<'_>, hand: &Hand<'_>) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let nothing = FlowWanted::default();
+fn compare(key: &str, ways: &Ways<'_>, there: &There<'_>, hand: &Hand<'_>) -> Vec<String> {
+    let wanted = ways.fold(&[], 0);
     let flows: BTreeSet<&String> = (wanted.flows.keys())
         .chain(&there.listed)
         .chain(hand.flows())
         .collect();
-    for flow in flows {
-        let one = wanted.flows.get(flow).unwrap_or(&nothing);
-        let files = one.paths.as_ref().map(|paths| {
-            let content = paths
-                .iter()
-                .filter_map(|path| Some((path.clone(), wanted.files.get(path)?.clone())));
-            content.collect::<BTreeMap<_, _>>()
-        });
-        let asked = there.has(flow, files.as_ref());
-        if !hand.may_be(flow, one, asked, there) {
-            wrong.push(told(key, flow, one, files.as_ref(), there));
-            continue;
-        }
-        let cron = there.project.schedules.get(flow).map(|(_, _, cron)| cron.clone());
-        if asked && files.is_some() && !one.crons.contains(&cron) && !hand.may_schedule(flow, cron.as_ref()) {
-            wrong.push(format!(
-                "flow {flow} of {key} has the schedule {cron:?}, wanted {:?}",
-                one.crons
-            ));
-        }
+    let flows = flows
+        .into_iter()
+        .map(|flow| ways.any(flow, |wanted| flow_fits(key, flow, wanted, there, hand)));
+    let paths = wanted.shared.keys().filter(|_| !hand.was_deleted());
+    let files = paths.map(|path| ways.any(path, |wanted| file_fits(key, path, wanted, there)));
+    flows.chain(files).filter_map(Result::err).collect()
+}
+
+fn flow_fits(
+    key: &str,
+    flow: &str,
+    wanted: &Wanted,
+    there: &There<'_>,
+    hand: &Hand<'_>,
+) -> Result<(), String> {
+    let nothing = FlowWanted::default();
+    let one = wanted.flows.get(flow).unwrap_or(&nothing);
+    let files = one.paths.as_ref().map(|paths| {
+        let content = paths
+            .iter()
+            .filter_map(|path| Some((path.clone(), wanted.files.get(path)?.clone())));
+        content.collect::<BTreeMap<_, _>>()
+    });
+    let asked = there.has(flow, files.as_ref());
+    if !hand.may_be(flow, one, asked, there) {
+        return Err(told(key, flow, one, files.as_ref(), there));
     }
-    for (path, present) in wanted.shared.iter().filter(|_| !hand.was_deleted()) {
-        let good = match there.tree.get(path) {
-            Some(content) => *present && wanted.files.get(path) == Some(content),
-            None => !*present,
-        };
-        if !good {
-            wrong.push(format!(
-                "shared file {path} of {key} is {:?}, wanted there: {present}",
-                there.tree.get(path)
-            ));
-        }
+    let cron = there.project.schedules.get(flow).map(|(_, _, cron)| cron.clone());
+    if asked && files.is_some() && !one.crons.contains(&cron) && !hand.may_schedule(flow, cron.as_ref()) {
+        return Err(format!(
+            "flow {flow} of {key} has the schedule {cron:?}, wanted {:?}",
+            one.crons
+        ));
     }
-    wrong
+    Ok(())
+}
+
+fn file_fits(key: &str, path: &str, wanted: &Wanted, there: &There<'_>) -> Result<(), String> {
+    let present = wanted.shared.get(path).copied().unwrap_or_default();
+    let is = there.tree.get(path);
+    let good = match is {
+        Some(content) => present && wanted.files.get(path) == Some(content),
+        None => !present,
+    };
+    if good {
+        return Ok(());
+    }
+    Err(format!(
+        "shared file {path} of {key} is {is:?}, wanted there: {present}"
+    ))
 }
 
 fn told(

@@ -44,11 +44,6 @@ pub(crate) fn read(w: &World) -> Fates {
 }
 
 impl Fate {
-    /// Whether it gave way to a newer one in a night with several owners.
-    pub(crate) fn is_superseded_among_owners(&self, w: &World) -> bool {
-        w.weather.owners > 1 && self.outcome == Outcome::Superseded
-    }
-
     /// How the change counts.
     pub(crate) fn counts(&self) -> Counts {
         let flow_only = |note: &String| note.starts_with("the flow is applied");

@@ -3,8 +3,9 @@
 use flowlift_azkaban::client::ErrorClass;
 use flowlift_azkaban::name::fold;
 use flowlift_consumer::judge::trouble;
+use flowlift_consumer::plan::ScheduleStep;
 use flowlift_consumer::project::{Event, Scheduled, Trouble};
-use flowlift_consumer::schedules::{Call, Refused, Standing, calls as wanted, differing};
+use flowlift_consumer::schedules::{Call, Refused, Standing, calls as wanted, differing, otherwise};
 
 use super::super::floor::{Place, What};
 use crate::azkaban::Caller;
@@ -18,13 +19,36 @@ pub(crate) async fn schedule(w: W, here: Place) -> What {
 }
 
 async fn bring(w: &W, here: &Place) -> Result<Scheduled, Trouble> {
-    let (who, key) = (Caller::Node(here.node), here.key());
     let steps = here.bench(w, |bench| {
         bench.prepared.as_ref().map(|prepared| prepared.schedules.clone())
     });
-    let steps = steps.flatten().unwrap_or_default();
+    let mut steps = steps.flatten().map_or_else(Vec::new, |steps| steps.to_vec());
+    let mut all_refused = Vec::new();
+    loop {
+        let refused = ask(w, here, &steps).await?;
+        if refused.is_empty() {
+            break;
+        }
+        steps = otherwise(&steps, &refused);
+        all_refused.extend(refused.into_values());
+    }
+    if let Some(flow) = differing(&steps, &standing(w, here).await?).first() {
+        return Err(Trouble::Later(format!("the schedule of {flow} is not as set")));
+    }
+    let changed = here.bench(w, |bench| bench.rescheduled.iter().copied().collect());
+    Ok(Scheduled {
+        refused: all_refused
+            .into_iter()
+            .filter_map(|(id, reason)| Some((id?, reason)))
+            .collect(),
+        changed: changed.unwrap_or_default(),
+    })
+}
+
+async fn ask(w: &W, here: &Place, steps: &[ScheduleStep]) -> Result<Refused, Trouble> {
+    let (who, key) = (Caller::Node(here.node), here.key());
     let mut refused = Refused::new();
-    for call in wanted(&steps, &standing(w, here).await?) {
+    for call in wanted(steps, &standing(w, here).await?) {
         match call {
             Call::Set { step, cron } => {
                 let step = &steps[step];
@@ -45,17 +69,7 @@ async fn bring(w: &W, here: &Place) -> Result<Scheduled, Trouble> {
             }
         }
     }
-    if let Some(flow) = differing(&steps, &standing(w, here).await?, &refused).first() {
-        return Err(Trouble::Later(format!("the schedule of {flow} is not as set")));
-    }
-    let changed = here.bench(w, |bench| bench.rescheduled.iter().copied().collect());
-    Ok(Scheduled {
-        refused: refused
-            .into_values()
-            .filter_map(|(id, reason)| Some((id?, reason)))
-            .collect(),
-        changed: changed.unwrap_or_default(),
-    })
+    Ok(refused)
 }
 
 async fn standing(w: &W, here: &Place) -> Result<Standing, Trouble> {
