@@ -46,12 +46,6 @@ pub fn parked_queue(shard: u16) -> String {
     format!("{PARKED_PREFIX}{shard:03}")
 }
 
-/// Whether a queue belongs to one shard.
-#[must_use]
-pub fn is_of_a_shard(queue: &str) -> bool {
-    queue.starts_with(SHARD_PREFIX) || queue.starts_with(PARKED_PREFIX)
-}
-
 /// The shard of a project: XXH3-64 (seed 0) of its lower-case name, modulo `shards`.
 #[must_use]
 pub fn shard_of(project: &ProjectName, shards: u16) -> u16 {

@@ -8,14 +8,15 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::Response;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-use super::answer::{Answer, schedule};
+use super::Client;
+use super::answer::schedule;
 use super::error::{ClientError, Result};
 use super::types::Schedule;
-use super::wire::Begun;
-use super::{Client, session};
 use crate::name::{ProjectName, fold};
 
 const CALL: &str = "fetchSchedules";
+/// So much of the answer is looked at before it is read as it comes; every error of Azkaban's is shorter.
+const HEAD: usize = 64 << 10;
 
 impl Client {
     /// The schedules of all projects of the server.
@@ -36,34 +37,25 @@ impl Client {
 
     async fn listed_schedules(&self, project: Option<String>) -> Result<Vec<Schedule>> {
         let wanted = move |name: &str| project.as_ref().is_none_or(|project| fold(name) == *project);
-        for _ in 0..2 {
-            let slot = session::take(&self.pool).await?;
-            let query = [("ajax", CALL), ("session.id", slot.id())];
-            match self.wire.begin(CALL, self.wire.get("/schedule", &query)).await? {
-                Begun::Whole(answer) => {
-                    if !session::judge(&self.pool, slot, &answer) {
-                        answer.refuse_page(CALL)?;
-                        return schedule::list(&answer.body[..], wanted);
-                    }
-                }
-                Begun::Large(head, rest) => {
-                    // an answer without a session is a short one
-                    session::judge(&self.pool, slot, &head);
-                    head.refuse_page(CALL)?;
-                    return read_on(head, rest, wanted).await;
-                }
-            }
+        let (head, rest) = self
+            .begin_with_session(CALL, HEAD, |wire, session| {
+                wire.get("/schedule", &[("ajax", CALL), ("session.id", session)])
+            })
+            .await?;
+        head.refuse_page(CALL)?;
+        match rest {
+            None => schedule::list(&head.body[..], wanted),
+            Some(rest) => read_on(head.body, rest, wanted).await,
         }
-        Err(ClientError::SessionLost { call: CALL })
     }
 }
 
 async fn read_on(
-    head: Answer,
+    head: Bytes,
     rest: Response,
     wanted: impl Fn(&str) -> bool + Send + 'static,
 ) -> Result<Vec<Schedule>> {
-    let head = stream::iter([Ok::<Bytes, io::Error>(head.body)]);
+    let head = stream::iter([Ok::<Bytes, io::Error>(head)]);
     let all = head.chain(
         rest.bytes_stream()
             .map_err(|error| io::Error::other(super::text_of(&error))),

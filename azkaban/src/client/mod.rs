@@ -18,7 +18,7 @@ mod wire;
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::RequestBuilder;
+use reqwest::{RequestBuilder, Response};
 use secrecy::SecretString;
 
 pub use body::BodyState;
@@ -150,11 +150,25 @@ impl Client {
         limit: usize,
         request: impl Fn(&Wire, &str) -> RequestBuilder,
     ) -> Result<Answer> {
+        match self.begin_with_session(call, limit, request).await? {
+            (answer, None) => Ok(answer),
+            (_, Some(_)) => Err(ClientError::TooLarge { call, limit }),
+        }
+    }
+
+    /// The same; of an answer longer than `upto` the rest is to be read yet.
+    async fn begin_with_session(
+        &self,
+        call: &'static str,
+        upto: usize,
+        request: impl Fn(&Wire, &str) -> RequestBuilder,
+    ) -> Result<(Answer, Option<Response>)> {
         for _ in 0..2 {
             let slot = session::take(&self.pool).await?;
-            let answer = self.wire.ask(call, request(&self.wire, slot.id()), limit).await?;
+            let request = request(&self.wire, slot.id());
+            let (answer, rest) = self.wire.begin(call, request, upto).await?;
             if !session::judge(&self.pool, slot, &answer) {
-                return Ok(answer);
+                return Ok((answer, rest));
             }
         }
         Err(ClientError::SessionLost { call })

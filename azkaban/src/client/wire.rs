@@ -6,7 +6,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use reqwest::header::{CONNECTION, HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, Response, Url, redirect};
 
@@ -23,17 +23,6 @@ pub(super) struct Wire {
     http: reqwest::Client,
     url: String,
     timeout: Duration,
-}
-
-/// So much of an answer that is read as it comes is looked at before; every error of Azkaban's is shorter.
-const HEAD: usize = 64 << 10;
-
-/// An answer that has begun.
-pub(super) enum Begun {
-    /// It was short; this is all of it.
-    Whole(Answer),
-    /// Its beginning, and what is to be read yet.
-    Large(Answer, Response),
 }
 
 /// How a request ended without an answer.
@@ -110,33 +99,17 @@ impl Wire {
             .map_err(|failure| self.error(call, failure))
     }
 
-    /// Sends a request with the common time limit and reads the beginning of its answer.
-    pub(super) async fn begin(&self, call: &'static str, request: RequestBuilder) -> Result<Begun> {
-        self.read_head(request)
+    /// Sends a request with the common time limit and reads its answer, or the beginning of one that is longer than `upto`; then
+    /// the rest is to be read yet.
+    pub(super) async fn begin(
+        &self,
+        call: &'static str,
+        request: RequestBuilder,
+        upto: usize,
+    ) -> Result<(Answer, Option<Response>)> {
+        read(request, self.timeout, upto)
             .await
             .map_err(|failure| self.error(call, failure))
-    }
-
-    async fn read_head(&self, request: RequestBuilder) -> Result<Begun, Failure> {
-        let failed = |error| judge(&error, self.timeout);
-        let mut response = request.timeout(self.timeout).send().await.map_err(failed)?;
-        let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
-        let mut head = BytesMut::new();
-        let mut more = true;
-        while more && head.len() < HEAD {
-            let piece = response.chunk().await.map_err(failed)?;
-            more = piece.is_some();
-            head.extend_from_slice(&piece.unwrap_or_default());
-        }
-        let answer = Answer {
-            status,
-            headers,
-            body: head.freeze(),
-        };
-        Ok(match more {
-            true => Begun::Large(answer, response),
-            false => Begun::Whole(answer),
-        })
     }
 
     /// Sends a request and reads the whole answer.
@@ -146,21 +119,10 @@ impl Wire {
         timeout: Duration,
         limit: usize,
     ) -> Result<Answer, Failure> {
-        let failed = |error| judge(&error, timeout);
-        let mut response = request.timeout(timeout).send().await.map_err(failed)?;
-        let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
-        let mut body = BytesMut::new();
-        while let Some(piece) = response.chunk().await.map_err(failed)? {
-            if body.len() + piece.len() > limit {
-                return Err(Failure::TooLarge(limit));
-            }
-            body.extend_from_slice(&piece);
+        match read(request, timeout, limit).await? {
+            (answer, None) => Ok(answer),
+            (_, Some(_)) => Err(Failure::TooLarge(limit)),
         }
-        Ok(Answer {
-            status,
-            headers,
-            body: Bytes::from(body),
-        })
     }
 
     /// A failure of a call whose repetition does no harm.
@@ -177,14 +139,32 @@ impl Wire {
     }
 }
 
-fn judge(error: &reqwest::Error, timeout: Duration) -> Failure {
-    if error.is_connect() {
-        Failure::Unreachable(innermost(error))
-    } else if error.is_timeout() {
-        Failure::TimedOut(timeout)
-    } else {
-        Failure::Broken(innermost(error))
+/// Reads until the answer ends or is longer than `upto`; then what is left of it comes back too.
+async fn read(
+    request: RequestBuilder,
+    timeout: Duration,
+    upto: usize,
+) -> Result<(Answer, Option<Response>), Failure> {
+    let failed = |error: reqwest::Error| match error {
+        error if error.is_connect() => Failure::Unreachable(innermost(&error)),
+        error if error.is_timeout() => Failure::TimedOut(timeout),
+        error => Failure::Broken(innermost(&error)),
+    };
+    let mut response = request.timeout(timeout).send().await.map_err(failed)?;
+    let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
+    let mut body = BytesMut::new();
+    let mut more = true;
+    while more && body.len() <= upto {
+        let piece = response.chunk().await.map_err(failed)?;
+        more = piece.is_some();
+        body.extend_from_slice(&piece.unwrap_or_default());
     }
+    let answer = Answer {
+        status,
+        headers,
+        body: body.freeze(),
+    };
+    Ok((answer, more.then_some(response)))
 }
 
 /// The address without a trailing slash, or what is wrong with it. A refused one is not repeated: it may hold a password.

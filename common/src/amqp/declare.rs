@@ -6,7 +6,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ErrorKind, ExchangeKind};
 
 use super::{AmqpError, Link};
-use crate::topology::{self, Argument, Queue, Retention};
+use crate::topology::{self, Argument, Kind, Queue, Retention};
 
 /// Channels that declare at the same time: making 512 quorum queues took 1.9 s over 16 channels, 4.6 s over one.
 const CHANNELS: usize = 16;
@@ -61,7 +61,7 @@ async fn exchanges(link: &Link) -> Result<(), AmqpError> {
 /// among them: a message that finds its queue missing comes back, and [`declare_again`] makes it anew.
 pub(super) async fn declare_common(link: &Link, shards: u16, retention: &Retention) -> Result<(), AmqpError> {
     let mut queues = topology::queues(shards, retention);
-    queues.retain(|queue| !topology::is_of_a_shard(&queue.name));
+    queues.retain(|queue| queue.kind == Kind::Stream || queue.name == topology::DEAD);
     some(link, &queues).await
 }
 

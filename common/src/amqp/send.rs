@@ -96,24 +96,6 @@ impl Sender {
         self.deliver("", queue, body, properties).await
     }
 
-    async fn deliver(
-        &self,
-        exchange: &str,
-        queue: &str,
-        body: &[u8],
-        properties: BasicProperties,
-    ) -> Result<(), AmqpError> {
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..Default::default()
-        };
-        let confirm = self
-            .channel
-            .basic_publish(exchange.into(), queue.into(), options, body, properties)
-            .await?;
-        judge(confirm.await?, if exchange.is_empty() { queue } else { exchange })
-    }
-
     /// The same; a queue of the topology that somebody deleted is declared anew.
     ///
     /// # Errors
@@ -154,6 +136,24 @@ impl Sender {
     ) -> Result<(), AmqpError> {
         let properties = properties.with_expiration(after.as_millis().to_string().into());
         self.deliver(exchange, queue, body, properties).await
+    }
+
+    async fn deliver(
+        &self,
+        exchange: &str,
+        queue: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<(), AmqpError> {
+        let options = BasicPublishOptions {
+            mandatory: true,
+            ..Default::default()
+        };
+        let confirm = self
+            .channel
+            .basic_publish(exchange.into(), queue.into(), options, body, properties)
+            .await?;
+        judge(confirm.await?, if exchange.is_empty() { queue } else { exchange })
     }
 
     /// Says something to everybody who listens on an exchange, without waiting for listeners.

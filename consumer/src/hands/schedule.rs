@@ -27,21 +27,21 @@ impl Hands {
             .prepared
             .as_ref()
             .map(|prepared| Arc::clone(&prepared.schedules));
-        let mut steps = prepared.map_or_else(Vec::new, |steps| steps.to_vec());
+        let mut steps = prepared.unwrap_or_default();
         let mut all_refused = Vec::new();
         loop {
             let refused = self.ask(&steps).await?;
             if refused.is_empty() {
                 break;
             }
-            steps = otherwise(&steps, &refused);
+            steps = Arc::new(otherwise(&steps, &refused));
             all_refused.extend(refused);
         }
-        let wrong = differing(&steps, &self.standing().await?).into_iter();
-        if let Some(flow) = wrong.clone().next() {
-            let count = wrong.count();
+        let wrong = differing(&steps, &self.standing().await?);
+        if let Some(flow) = wrong.first() {
             return Err(Trouble::Later(format!(
-                "{count} schedules are not as set, for example of {flow}"
+                "{} schedules are not as set, for example of {flow}",
+                wrong.len()
             )));
         }
         for (flow, (id, reason)) in &all_refused {

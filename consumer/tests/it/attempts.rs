@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::broker::{SOON, Vhost};
 
-fn attempt(id: &str, project: &ProjectName) -> Attempt {
+pub(crate) fn attempt(id: &str, project: &ProjectName) -> Attempt {
     Attempt {
         attempt: id.into(),
         project: project.clone(),

@@ -7,12 +7,13 @@ use bytes::Bytes;
 use flowlift_azkaban::archive::{self, ZipLimits};
 use flowlift_azkaban::{ProjectName, Tree};
 use flowlift_common::envelope::Rules;
-use flowlift_common::ledger::{Attempt, Outcome};
+use flowlift_common::ledger::Outcome;
 use flowlift_common::manifest;
 use flowlift_common::{Act, Schedule};
 use flowlift_consumer::attempts::OpenAttempts;
 use flowlift_consumer::project::Limits;
 
+use crate::attempts::attempt;
 use crate::rig::{Rig, flow, flow_with};
 
 /// The second look is taken at once.
@@ -88,16 +89,7 @@ async fn an_abandoned_upload_is_undone_although_the_consumer_that_was_in_doubt_o
     let abandoned = rig.download("p").await;
     // somebody began an upload and died
     let link = rig.vhost.link().await;
-    let left = Attempt {
-        attempt: "left.zip".into(),
-        project: ProjectName::new("p").unwrap(),
-        generation: 2,
-        consumer: "dead".into(),
-        at_ms: 0,
-        zip_bytes: 1,
-        flows: 1,
-        server: None,
-    };
+    let left = attempt("left.zip", &ProjectName::new("p").unwrap());
     let attempts = OpenAttempts::open(&link).await.unwrap();
     attempts.announce(&left).await.unwrap();
     apply(&rig, vec![flow("a", "new")]).await;

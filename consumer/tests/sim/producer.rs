@@ -100,22 +100,7 @@ pub(crate) async fn run(w: W, number: usize) {
 pub(crate) fn check(w: &W, number: usize) {
     let project = project(number);
     let shard = usize::from(shard_of(&project, as_u16(w.weather.shards)));
-    let check = Envelope {
-        v: VERSION,
-        project,
-        run: RunId(w.uuid()),
-        rank: 0,
-        owner: String::new(),
-        published_ms: 0,
-        rules: Rules {
-            create: false,
-            ..Rules::default()
-        },
-        changes: vec![Change {
-            seq: 1,
-            act: Act::Check,
-        }],
-    };
+    let check = Envelope::check(project, RunId(w.uuid()), 0);
     tell!(w, "project {} is checked", check.project);
     w.publish(shard, Rc::new(check));
 }

@@ -135,13 +135,10 @@ impl Answer {
 
     /// The body as JSON, or why it is none.
     pub(super) fn json(&self, call: &'static str) -> Result<Value> {
-        self.refuse_status(call)?;
+        self.refuse_page(call)?;
         serde_json::from_slice(&self.body).map_err(|error| ClientError::BadAnswer {
             call,
-            reason: match self.is_html() {
-                true => format!("a page titled {:?} in place of JSON", self.title()),
-                false => format!("{error} in {:?}", self.title()),
-            },
+            reason: format!("{error} in {:?}", self.title()),
         })
     }
 

@@ -13,14 +13,11 @@ use crate::name::ProjectName;
 /// The answer to `fetchSchedules`: `{ }` when there is none. Of the projects that are wanted; the others are not kept.
 pub(crate) fn list(answer: impl io::Read, wanted: impl Fn(&str) -> bool) -> Result<Vec<Schedule>> {
     const CALL: &str = "fetchSchedules";
-    let mut found = Found::default();
-    let top = Top {
-        wanted,
-        found: &mut found,
-    };
-    let read = top.deserialize(&mut serde_json::Deserializer::from_reader(answer));
     let bad = |reason: String| ClientError::BadAnswer { call: CALL, reason };
-    read.map_err(|error| bad(error.to_string()))?;
+    let mut json = serde_json::Deserializer::from_reader(answer);
+    let found = json.deserialize_map(Top(wanted));
+    let found = found.and_then(|found| json.end().map(|()| found));
+    let found = found.map_err(|error| bad(error.to_string()))?;
     match found {
         Found {
             error: Some(text), ..
@@ -41,39 +38,31 @@ struct Found {
 }
 
 /// The object around the list.
-struct Top<'f, W> {
-    wanted: W,
-    found: &'f mut Found,
-}
+struct Top<W>(W);
 
-impl<'de, W: Fn(&str) -> bool> DeserializeSeed<'de> for Top<'_, W> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de, W: Fn(&str) -> bool> Visitor<'de> for Top<'_, W> {
-    type Value = ();
+impl<'de, W: Fn(&str) -> bool> Visitor<'de> for Top<W> {
+    type Value = Found;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object with items")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        self.found.empty = true;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
+        let mut found = Found {
+            empty: true,
+            ..Found::default()
+        };
         while let Some(key) = map.next_key::<String>()? {
-            self.found.empty = false;
+            found.empty = false;
             match key.as_str() {
-                "items" => self.found.items = Some(map.next_value_seed(Items(&self.wanted))?),
-                "error" => self.found.error = Some(map.next_value()?),
+                "items" => found.items = Some(map.next_value_seed(Items(&self.0))?),
+                "error" => found.error = Some(map.next_value()?),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        Ok(())
+        Ok(found)
     }
 }
 

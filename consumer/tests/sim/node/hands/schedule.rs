@@ -1,5 +1,7 @@
 //! Brings schedules to what is wanted and reads them back. Mirrors `src/hands/schedule.rs`.
 
+use std::rc::Rc;
+
 use flowlift_azkaban::client::ErrorClass;
 use flowlift_azkaban::name::fold;
 use flowlift_consumer::judge::trouble;
@@ -22,14 +24,14 @@ async fn bring(w: &W, here: &Place) -> Result<Scheduled, Trouble> {
     let steps = here.bench(w, |bench| {
         bench.prepared.as_ref().map(|prepared| prepared.schedules.clone())
     });
-    let mut steps = steps.flatten().map_or_else(Vec::new, |steps| steps.to_vec());
+    let mut steps = steps.flatten().unwrap_or_default();
     let mut all_refused = Vec::new();
     loop {
         let refused = ask(w, here, &steps).await?;
         if refused.is_empty() {
             break;
         }
-        steps = otherwise(&steps, &refused);
+        steps = Rc::new(otherwise(&steps, &refused));
         all_refused.extend(refused.into_values());
     }
     if let Some(flow) = differing(&steps, &standing(w, here).await?).first() {
