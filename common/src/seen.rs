@@ -1,4 +1,5 @@
-//! What changes came to that needed no upload, so that no manifest tells of them yet.
+//! What a project's next upload has to know, and no manifest tells yet: what changes came to that needed none, and whether
+//! an upload is on its way that nobody waits for any more.
 //!
 //! A change that finds everything as it wants is final without an upload, and yet an older one that comes later must not undo
 //! it. Until the project's next upload writes the manifest anew, this is remembered in the stream of attempts.
@@ -23,6 +24,10 @@ pub struct Seen {
     /// Deletions by pattern that found nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patterns: Vec<PatternEntry>,
+    /// An upload was given up that may still land. It must not find a project that nobody has written to since: it would be
+    /// taken for the newest. So the next batch uploads, even if it changes nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubt: bool,
 }
 
 /// The newest change of a flow.
@@ -43,10 +48,19 @@ pub struct SeenFlow {
 }
 
 impl Seen {
+    /// An upload that may still land was given up.
+    #[must_use]
+    pub fn of_doubt() -> Self {
+        Self {
+            doubt: true,
+            ..Self::default()
+        }
+    }
+
     /// Whether there is nothing to remember.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.flows.is_empty() && self.files.is_empty() && self.patterns.is_empty()
+        self.flows.is_empty() && self.files.is_empty() && self.patterns.is_empty() && !self.doubt
     }
 
     /// Takes in what another one remembers; the newest counts.
@@ -75,6 +89,7 @@ impl Seen {
                 self.patterns.push(pattern);
             }
         }
+        self.doubt |= other.doubt;
     }
 
     /// Brings a manifest up to date.

@@ -443,6 +443,7 @@ impl Floor {
             }
             Action::EndAttempt(whose, landing) => {
                 let (attempt, _) = tasks::attempt_of(&hands, &whose);
+                hands.work().seen.doubt |= landing == Landing::NotSeen;
                 self.end_attempt(key, hands, attempt, landing);
             }
             Action::Park(receipts) => self.park(key, room_shard, receipts),

@@ -5,7 +5,7 @@ use flowlift_common::envelope::DecodeError;
 use flowlift_common::{Act, Envelope, Seen};
 
 use crate::base::Base;
-use crate::plan::{Asked, ChangeId, Decision, Plan, plan};
+use crate::plan::{Asked, ChangeId, Decision, Plan, format_for, plan};
 use crate::project::{PlanAsk, Planned};
 
 /// A message's receipt and what its body came to.
@@ -50,16 +50,18 @@ pub fn prepare(
             Err(error @ DecodeError::Unreadable(_)) => planned.unreadable.push((*receipt, error.to_string())),
         }
     }
+    let format = format_for(base, &all);
     all.retain(|one| !ask.settled.contains(&one.id) && !ask.held_back.contains(&one.id));
     let at_home = |one: &Asked<'_>| exists || one.rules.create || one.change.act == Act::Check;
     let (asked, homeless): (Vec<_>, Vec<_>) = all.into_iter().partition(at_home);
-    let plan = plan(base, &asked, seen);
+    let plan = plan(base, format, &asked, seen);
     let missing = "the project does not exist, and creating it was ruled out";
     let dead = homeless
         .iter()
         .map(|one| (one.id, Decision::Dead(missing.into())));
     planned.decisions = plan.decisions.iter().cloned().chain(dead).collect();
-    planned.upload = plan.upload || ask.force;
+    // one that may still land must find a newer generation when it does
+    planned.upload = plan.upload || ask.force || (seen.doubt && exists);
     planned.schedules = !plan.schedules.is_empty();
     planned.flows = plan.expected.len() as u64;
     planned.forbidden = plan.unexplained.first().map(|flow| {

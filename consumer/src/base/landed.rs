@@ -11,6 +11,8 @@ pub struct Kept<'v> {
     pub number: u32,
     /// The file name it was uploaded under.
     pub file_name: &'v str,
+    /// Whether it is exactly what a consumer of ours uploaded under this name.
+    pub ours: bool,
     /// The version it says it was built on, if it is ours.
     pub base: Option<u32>,
 }
@@ -20,7 +22,7 @@ pub struct Kept<'v> {
 pub struct Landed {
     /// Numbers of those that landed, ascending.
     pub numbers: Vec<u32>,
-    /// Newer ones of the same name as the newest landed one, of which any may be the active one instead; ascending.
+    /// Others of the same name as the newest landed one, of which any may be the active one instead; ascending.
     pub or_one_of: Vec<u32>,
 }
 
@@ -50,7 +52,9 @@ pub fn landed(kept: &[Kept<'_>], uploaded: &[&str]) -> Landed {
                 .filter(|n| built_on(*n))
                 .take(told),
         );
-        for kept in group {
+        // a person who uploads under a name of ours has it from a download of ours: that one came first
+        let (ours, others): (Vec<_>, Vec<_>) = group.iter().partition(|kept| kept.ours);
+        for kept in ours.into_iter().chain(others) {
             if chosen.len() < told && !chosen.contains(&kept.number) {
                 chosen.push(kept.number);
             }
@@ -79,6 +83,7 @@ mod tests {
         let kept = |(number, file_name, base): &(u32, &'v str, Option<u32>)| Kept {
             number: *number,
             file_name,
+            ours: base.is_some(),
             base: *base,
         };
         versions.iter().map(kept).collect()
@@ -111,6 +116,13 @@ mod tests {
             (6, "a", None),
         ]);
         assert_eq!(landed(&kept, &["ours", "p", "a"]).numbers, [6, 7, 9]);
+    }
+
+    #[test]
+    fn of_two_with_a_name_of_ours_the_one_that_we_made_landed_first() {
+        let kept = kept(&[(9, "ours", None), (8, "ours", Some(7)), (7, "a", None)]);
+        let found = landed(&kept, &["ours", "a"]);
+        assert_eq!((found.numbers, found.or_one_of), (vec![7, 8], vec![9]));
     }
 
     #[test]

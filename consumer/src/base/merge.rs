@@ -62,9 +62,7 @@ pub(super) fn merge(
     };
     let mut tree = Tree::new();
     let mut conflicts = BTreeSet::new();
-    let paths: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
-    for path in paths {
-        let side = sides.choose(path);
+    for (path, side) in sides.chosen() {
         let chosen = match side {
             Side::Theirs => theirs.get(path),
             Side::Same | Side::Ours | Side::OursThoughBothChanged => ours.get(path),
@@ -134,6 +132,41 @@ impl Flows {
 }
 
 impl Sides<'_> {
+    /// The side that counts for each file.
+    fn chosen(&self) -> BTreeMap<&String, Side> {
+        let paths = self.ours.keys().chain(self.theirs.keys());
+        let mut chosen: BTreeMap<&String, Side> = paths.map(|path| (path, self.choose(path))).collect();
+        while self.keep_flows_whole(&mut chosen) {}
+        chosen
+    }
+
+    /// A managed flow of which one side changed one file and the other side another is ours in all its files: the mixture was
+    /// asked for by nobody, and Azkaban may refuse it. Returns whether there was one.
+    fn keep_flows_whole(&self, chosen: &mut BTreeMap<&String, Side>) -> bool {
+        let mut found = false;
+        for (flow, files) in self.our_flows.files.iter().chain(&self.their_flows.files) {
+            let other = self.our_flows.files.get(flow).into_iter().flatten();
+            let files: BTreeSet<&String> = files.iter().chain(other).collect();
+            let side = |path: &&String| chosen.get(*path).copied();
+            let ours = |side| matches!(side, Side::Ours | Side::OursThoughBothChanged);
+            let mixed = files.iter().filter_map(side).any(ours)
+                && files.iter().filter_map(side).any(|side| side == Side::Theirs);
+            if mixed && self.is_managed_flow(flow) {
+                found = true;
+                for path in files {
+                    if let Some(side) = chosen.get_mut(path).filter(|side| **side == Side::Theirs) {
+                        *side = Side::OursThoughBothChanged;
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    fn is_managed_flow(&self, flow: &str) -> bool {
+        self.manifest.flows.contains_key(flow) || self.manifest.gone_flows.contains_key(flow)
+    }
+
     fn choose(&self, path: &str) -> Side {
         let (ours, theirs) = (self.ours.get(path), self.theirs.get(path));
         if ours == theirs {

@@ -3,14 +3,14 @@
 //! Mostly the newest version is enough: it is the one we uploaded last, or one of ours that was built on its predecessor. Else
 //! the project log and the kept versions tell (at most four that landed; Azkaban keeps no more).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flowlift_azkaban::client::{LogEntry, uploaded_file};
 use flowlift_azkaban::{Load, Loaded, load};
 
 use super::landed::{Kept, Landed, landed};
 use super::schedules::{dropped, may_have_dropped};
-use super::truth::{Told, flows_of, truth};
+use super::truth::{Told, flows_of, list_of, truth};
 use super::{BaseError, Version};
 
 /// So many versions that landed say all that can be known.
@@ -30,6 +30,8 @@ pub enum Need {
     },
     /// The version with this number.
     Version(u32),
+    /// The flows that Azkaban lists at the moment.
+    Flows,
     /// The properties of a job that Azkaban has at the moment.
     Job {
         /// The flow.
@@ -53,6 +55,8 @@ pub struct Reading {
     /// The newest one alone counts.
     alone: bool,
     looked_for_shortcut: bool,
+    /// The flows that are listed, where that can tell which of several versions is active.
+    listed: Option<BTreeSet<String>>,
     /// Of several that may be active, the one that is.
     active: Option<u32>,
 }
@@ -68,6 +72,7 @@ impl Reading {
             log: Vec::new(),
             log_done: false,
             looked_for_shortcut: false,
+            listed: None,
             active: None,
         }
     }
@@ -87,6 +92,9 @@ impl Reading {
         let found = self.landed();
         if found.numbers.len() < ENOUGH && self.next > 0 {
             return Need::Version(self.next);
+        }
+        if self.listed.is_none() && self.lists_differ(&found) {
+            return Need::Flows;
         }
         if self.active.is_none()
             && let Some((flow, job)) = self.telling_job(&found)
@@ -120,17 +128,26 @@ impl Reading {
         self.next = 0;
     }
 
-    /// The job's properties as they are active.
-    pub fn job(&mut self, flow: &str, job: &str, params: &BTreeMap<String, String>) {
-        let found = self.landed();
+    /// The flows that are listed.
+    pub fn flows(&mut self, listed: BTreeSet<String>) {
+        self.listed = Some(listed);
+        if let [only] = self.candidates(&self.landed())[..] {
+            self.active = Some(only.number);
+        }
+    }
+
+    /// The job's properties as they are active; `None`: there is no such job.
+    pub fn job(&mut self, flow: &str, job: &str, params: Option<&BTreeMap<String, String>>) {
         let has = |version: &&Version| {
-            loaded(version)
-                .and_then(|loaded| Some(loaded.flow(flow)?.node(job)?.own_props == params.clone().into()))
-                .unwrap_or_default()
+            let loaded = loaded(version);
+            let node = loaded.as_ref().and_then(|loaded| loaded.flow(flow)?.node(job));
+            node.map(|node| &*node.own_props) == params
         };
-        let matching = self.candidates(&found).into_iter().find(has);
-        self.active = matching
-            .or_else(|| self.kept.first())
+        let candidates = self.candidates(&self.landed());
+        let active = candidates.iter().copied().find(has);
+        self.active = active
+            .or(candidates.first().copied())
+            .or(self.kept.first())
             .map(|version| version.number);
     }
 
@@ -179,6 +196,7 @@ impl Reading {
             .map(|version| Kept {
                 number: version.number,
                 file_name: &version.file_name,
+                ours: version.ours().is_some(),
                 base: version
                     .ours()
                     .and_then(|manifest| manifest.base.as_ref())
@@ -203,29 +221,42 @@ impl Reading {
             && !may_have_dropped(&self.log, &flows_of(newest).collect())
     }
 
-    /// The newest one that landed, and those of the same name that may be active instead.
+    /// The newest one that landed, and those of the same name that may be active instead; where the flows that are listed can
+    /// tell, only those that make them.
     fn candidates(&self, found: &Landed) -> Vec<&Version> {
         let number = |version: &&Version| {
             found.numbers.last() == Some(&version.number) || found.or_one_of.contains(&version.number)
         };
-        self.kept.iter().filter(number).collect()
+        let all: Vec<&Version> = self.kept.iter().filter(number).collect();
+        let as_listed = |version: &&Version| Some(list_of(version)) == self.listed;
+        let listed: Vec<&Version> = all.iter().copied().filter(as_listed).collect();
+        if listed.is_empty() { all } else { listed }
     }
 
-    /// A job that is not the same in all candidates.
+    fn lists_differ(&self, found: &Landed) -> bool {
+        if found.or_one_of.is_empty() {
+            return false;
+        }
+        let lists: BTreeSet<_> = self.candidates(found).into_iter().map(list_of).collect();
+        lists.len() > 1
+    }
+
+    /// A job that is not the same in all candidates, or not in all of them.
     fn telling_job(&self, found: &Landed) -> Option<(String, String)> {
         if found.or_one_of.is_empty() {
             return None;
         }
         let loaded: Vec<Loaded> = self.candidates(found).into_iter().filter_map(loaded).collect();
-        let (one, others) = loaded.split_first()?;
-        for (name, flow) in &one.flows {
-            for node in &flow.nodes {
-                let props = |other: &Loaded| Some(other.flow(name)?.node(&node.id)?.own_props.clone());
-                if others
-                    .iter()
-                    .any(|other| props(other).is_some_and(|props| props != node.own_props))
-                {
-                    return Some((name.clone(), node.id.clone()));
+        for one in &loaded {
+            for (name, flow) in &one.flows {
+                for node in &flow.nodes {
+                    let same = |other: &Loaded| {
+                        let there = other.flow(name).and_then(|flow| flow.node(&node.id));
+                        there.is_some_and(|there| there.own_props == node.own_props)
+                    };
+                    if !loaded.iter().all(same) {
+                        return Some((name.clone(), node.id.clone()));
+                    }
                 }
             }
         }

@@ -376,7 +376,7 @@ mod asking {
             ]
             .into()
         };
-        reading.job(&flow, &job, &params("active"));
+        reading.job(&flow, &job, Some(&params("active")));
         assert_eq!(reading.need(), Need::Nothing);
         is(&reading.finish().unwrap().base, &[("a", "active")]);
     }

@@ -266,7 +266,7 @@ fn generation_of(version: &Version) -> Option<u64> {
 }
 
 /// What Azkaban lists if this version is active.
-fn list_of(version: &Version) -> BTreeSet<String> {
+pub(super) fn list_of(version: &Version) -> BTreeSet<String> {
     match load(&version.tree) {
         Load::Flows(loaded) => loaded.flows.into_keys().collect(),
         _ => BTreeSet::new(),

@@ -7,7 +7,7 @@ use flowlift_azkaban::ProjectName;
 use flowlift_common::amqp::{AmqpError, Headers, Sender, properties};
 use flowlift_common::ledger::Attempt;
 use flowlift_common::topology::{LATER, shard_of, shard_queue};
-use flowlift_common::{Envelope, RunId};
+use flowlift_common::{Envelope, RunId, Seen};
 use lapin::BasicProperties;
 
 use super::{Tools, What, words};
@@ -95,8 +95,8 @@ pub(super) async fn announce(attempts: &OpenAttempts, hands: &Hands) -> What {
     }
 }
 
-/// Writes down that nobody waits for an attempt any more. Before that, checks of its project are queued if it may still land:
-/// who dies in between leaves it open, and its successor begins again.
+/// Writes down that nobody waits for an attempt any more. Before that, if it may still land, the doubt is written down and
+/// checks of its project are queued: who dies in between leaves it open, and its successor begins again.
 pub(super) async fn end_attempt(
     tools: &Tools,
     project: &ProjectName,
@@ -113,6 +113,9 @@ pub(super) async fn end_attempt(
                 .send_later(exchange, after, &queue, &body, properties)
                 .await?;
         }
+    }
+    if landing == Landing::NotSeen {
+        tools.attempts.seen(project, Seen::of_doubt()).await?;
     }
     let landed = landing == Landing::Landed;
     tools.attempts.ended(attempt, project, landed).await

@@ -45,12 +45,7 @@ impl Hands {
         let desk = self.desk().await;
         let highest = latest.version;
         let told = self.read_versions(latest).await?;
-        let listed = self
-            .client
-            .flows(&self.project)
-            .await
-            .map_err(|error| self.trouble(&error))?
-            .flows;
+        let listed = self.listed().await?;
         self.found(&told.findings);
         let mut base = told.base;
         base.compare(listed).map_err(Trouble::Later)?;
@@ -90,10 +85,14 @@ impl Hands {
                     Err(ClientError::VersionPurged { .. }) => reading.no_older(),
                     Err(error) => return Err(self.trouble(&error)),
                 },
+                Need::Flows => reading.flows(self.listed().await?),
                 Need::Job { flow, job } => {
-                    let info = self.client.job_info(&self.project, &flow, &job).await;
-                    let info = info.map_err(|error| self.trouble(&error))?;
-                    reading.job(&flow, &job, &info.params);
+                    let params = match self.client.job_info(&self.project, &flow, &job).await {
+                        Ok(info) => Some(info.params),
+                        Err(ClientError::FlowMissing { .. } | ClientError::JobMissing { .. }) => None,
+                        Err(error) => return Err(self.trouble(&error)),
+                    };
+                    reading.job(&flow, &job, params.as_ref());
                 }
             }
         }
@@ -124,6 +123,11 @@ impl Hands {
             }
             Err(error) => Err(Trouble::Own(error.to_string())),
         }
+    }
+
+    async fn listed(&self) -> Result<BTreeSet<String>, Trouble> {
+        let list = self.client.flows(&self.project).await;
+        Ok(list.map_err(|error| self.trouble(&error))?.flows)
     }
 
     async fn log(&self, size: usize, skip: usize) -> Result<Vec<LogEntry>, Trouble> {
@@ -227,9 +231,10 @@ impl Hands {
                 Err(Trouble::ProjectMissing) => return Some(true),
                 Err(_) => return None,
             };
-            let newest = page.iter().find_map(flowlift_azkaban::client::uploaded_file);
-            if let Some(newest) = newest {
-                return Some(newest == attempt);
+            let mut files = page.iter().filter_map(flowlift_azkaban::client::uploaded_file);
+            if let Some(newest) = files.next() {
+                // a browser names a download as we named the upload, and people upload it again under that name
+                return Some(newest == attempt && files.all(|file| file != attempt));
             }
             if page.len() < LOG_LINES {
                 // made anew by somebody: nothing of ours is in it

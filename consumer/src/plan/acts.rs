@@ -7,11 +7,11 @@ use flowlift_azkaban::{Flow, FlowName, Format, Load, PROJECT_FILE, Tree, check_f
 use flowlift_common::ledger::ADOPTED;
 use flowlift_common::manifest::{FileEntry, FlowEntry, PatternEntry};
 use flowlift_common::seen::SeenFlow;
-use flowlift_common::{Act, Body, Pattern, Schedule, Unit, Upsert};
+use flowlift_common::{Act, Body, Order, Pattern, Schedule, Unit, Upsert};
 
 use super::draft::{Done, Draft, file_key, flow_key, is_read_as};
 use super::late::{matches, too_old};
-use super::{Asked, Decision, Wish};
+use super::{Asked, ChangeId, Decision, Wish};
 
 /// A flow and its files.
 type Made = (FlowName, BTreeMap<String, Bytes>);
@@ -44,7 +44,7 @@ impl Draft<'_> {
         }
     }
 
-    fn begin(&mut self, one: &Asked<'_>) -> &mut Done {
+    pub(super) fn begin(&mut self, one: &Asked<'_>) -> &mut Done {
         self.done.entry(one.id).or_insert_with(|| Done {
             holds: BTreeSet::new(),
             note: None,
@@ -60,7 +60,7 @@ impl Draft<'_> {
             match self.late(&flow.key(), one)? {
                 None => winners.push(flow),
                 Some(decision) => {
-                    self.put_late(one, &flow.key(), &upsert.schedule);
+                    self.put_late(one, flow, &upsert.schedule);
                     lost = Some(decision);
                 }
             }
@@ -87,7 +87,7 @@ impl Draft<'_> {
     }
 
     /// Whether a flow may be brought by this owner; `true`: it is adopted by that.
-    fn may_take(&self, flow: &FlowName, one: &Asked<'_>) -> Result<bool, String> {
+    pub(super) fn may_take(&self, flow: &FlowName, one: &Asked<'_>) -> Result<bool, String> {
         let Some(there) = self.flows.get(&flow.key()) else {
             return Ok(false);
         };
@@ -296,24 +296,25 @@ impl Draft<'_> {
         }
         let there = self.flows.contains_key(&key);
         self.begin(one).removed |= there;
-        self.gone(one, &key);
+        self.gone(one.id, one.order, &key);
         Ok(None)
     }
 
-    fn gone(&mut self, one: &Asked<'_>, key: &str) {
+    /// A flow was deleted at this place in the order.
+    pub(super) fn gone(&mut self, by: ChangeId, order: Order, key: &str) {
         self.unclaim(key);
         self.manifest.flows.remove(key);
-        self.manifest.gone_flows.insert(key.to_owned(), one.order);
+        self.manifest.gone_flows.insert(key.to_owned(), order);
         let seen = SeenFlow {
-            order: one.order,
+            order,
             cron: None,
-            cron_at: Some(one.order),
+            cron_at: Some(order),
             owned_at: None,
         };
         self.fresh.flows.insert(key.to_owned(), seen);
         // for a flow that a later change of the batch brings back: Azkaban does not see it go
-        self.wish(key, one.id, Wish::Remove);
-        self.hold(flow_key(key), one.id);
+        self.wish(key, by, Wish::Remove);
+        self.hold(flow_key(key), by);
     }
 
     fn delete_matching(&mut self, one: &Asked<'_>, pattern: &Pattern) {
@@ -336,7 +337,7 @@ impl Draft<'_> {
         let done = self.begin(one);
         done.removed |= !mine.is_empty();
         for key in &mine {
-            self.gone(one, key);
+            self.gone(one.id, one.order, key);
         }
         let gone = PatternEntry {
             order: one.order,

@@ -32,7 +32,7 @@ pub(super) fn check(
     let innocent = |one: &&Asked<'_>| !convicted.contains_key(&one.id) && !draft.is_dead(one.id);
     let suspects: Vec<Asked<'_>> = asked.iter().filter(innocent).copied().collect();
     let culprit = shortest_failing_prefix(&suspects, |prefix| {
-        judge(&Draft::of(base, seen, prefix, &BTreeMap::new())).is_err()
+        judge(&Draft::of(base, draft.format, seen, prefix, &BTreeMap::new())).is_err()
     });
     match culprit {
         Some(culprit) => Err(BTreeMap::from([(culprit.id, reason)])),

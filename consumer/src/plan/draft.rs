@@ -6,7 +6,7 @@ use bytes::Bytes;
 use flowlift_azkaban::name::fold;
 use flowlift_azkaban::{Format, Tree};
 use flowlift_common::manifest::Manifest;
-use flowlift_common::{Act, Body, Order, RunId, Seen};
+use flowlift_common::{Act, Order, RunId, Seen};
 
 use super::{Asked, ChangeId, Decision, Wish};
 use crate::base::Base;
@@ -71,11 +71,12 @@ impl<'b> Draft<'b> {
     /// The base with all changes applied but the convicted ones.
     pub(super) fn of(
         base: &'b Base,
+        format: Format,
         seen: &Seen,
         asked: &[Asked<'_>],
         convicted: &BTreeMap<ChangeId, String>,
     ) -> Self {
-        let mut draft = Self::start(base, seen, asked);
+        let mut draft = Self::start(base, format, seen);
         for one in asked {
             match convicted.get(&one.id) {
                 Some(reason) => {
@@ -87,12 +88,7 @@ impl<'b> Draft<'b> {
         draft
     }
 
-    fn start(base: &'b Base, seen: &Seen, asked: &[Asked<'_>]) -> Self {
-        let format = base
-            .format()
-            .or_else(|| asked.iter().find_map(wanted_format))
-            .or_else(|| asked.first().map(|one| one.rules.format))
-            .unwrap_or(Format::V1);
+    fn start(base: &'b Base, format: Format, seen: &Seen) -> Self {
         let mut manifest = base.manifest.clone().unwrap_or_else(|| Manifest::empty(format));
         manifest.format = format;
         let mut flows = BTreeMap::new();
@@ -292,15 +288,4 @@ fn is_inherited(path: &str) -> bool {
 pub(super) fn is_read_as(path: &str, suffix: &str) -> bool {
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     name.len() > suffix.len() && name.ends_with(suffix) && !name.starts_with('.')
-}
-
-/// The format that a change of a new project states.
-fn wanted_format(one: &Asked<'_>) -> Option<Format> {
-    match &one.change.act {
-        Act::Upsert(upsert) => Some(match &upsert.body {
-            Body::Unit(unit) => unit.format,
-            Body::Flow(_) => one.rules.format,
-        }),
-        _ => None,
-    }
 }

@@ -4,6 +4,7 @@
 //! The rule: of all that set or ended a flow's schedule, the highest in the order counts, whatever came when. A deletion ends
 //! it, by name or by pattern. An older change has a say where the flow is its owner's or nobody's, or was nobody's then.
 
+use flowlift_azkaban::FlowName;
 use flowlift_azkaban::name::fold;
 use flowlift_common::seen::SeenFlow;
 use flowlift_common::{Order, Pattern, Schedule};
@@ -25,12 +26,7 @@ impl Draft<'_> {
             }));
         }
         // also where an older change of the flow is known: the pattern found nothing to delete then
-        let deleted = self
-            .manifest
-            .gone_patterns
-            .iter()
-            .any(|gone| gone.order > one.order && gone.owner == one.owner && matches(&gone.pattern, key));
-        if deleted {
+        if self.ended(key, one).is_some() {
             return Ok(Some(Decision::Superseded));
         }
         match known {
@@ -39,8 +35,21 @@ impl Draft<'_> {
         }
     }
 
-    /// A put of a flow that newer changes have brought.
-    pub(super) fn put_late(&mut self, one: &Asked<'_>, key: &str, schedule: &Schedule) {
+    /// The newest deletion by a pattern that a change's owner asked for after it.
+    fn ended(&self, key: &str, one: &Asked<'_>) -> Option<Order> {
+        let gone =
+            self.manifest.gone_patterns.iter().filter(|gone| {
+                gone.order > one.order && gone.owner == one.owner && matches(&gone.pattern, key)
+            });
+        gone.map(|gone| gone.order).max()
+    }
+
+    /// A put of a flow that newer changes have brought or deleted.
+    pub(super) fn put_late(&mut self, one: &Asked<'_>, flow: &FlowName, schedule: &Schedule) {
+        let key = &flow.key();
+        if self.newest(key) < Some(one.order) {
+            return self.put_and_ended(one, flow);
+        }
         let Some(entry) = self.manifest.flows.get_mut(key) else {
             return;
         };
@@ -53,6 +62,18 @@ impl Draft<'_> {
             self.wish_late(one, key, wish);
         }
         self.end_by_patterns(one.id, key);
+    }
+
+    /// A put that a deletion by pattern ended before it came: the flow that it would have adopted goes with it.
+    fn put_and_ended(&mut self, one: &Asked<'_>, flow: &FlowName) {
+        let key = flow.key();
+        if let Some(ended) = self.ended(&key, one)
+            && self.flows.contains_key(&key)
+            && self.may_take(flow, one).is_ok()
+        {
+            self.begin(one);
+            self.gone(one.id, ended, &key);
+        }
     }
 
     /// A deletion of a flow that newer changes have brought: what it had of a schedule before went with it.

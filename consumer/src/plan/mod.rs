@@ -17,7 +17,7 @@ use bytes::Bytes;
 use flowlift_azkaban::Format;
 use flowlift_common::envelope::Rules;
 use flowlift_common::manifest::Manifest;
-use flowlift_common::{Change, Order, RunId, Seen};
+use flowlift_common::{Act, Body, Change, Order, RunId, Seen};
 
 use crate::base::Base;
 use draft::Draft;
@@ -45,6 +45,19 @@ pub struct Asked<'a> {
     pub rules: Rules,
     /// What is asked.
     pub change: &'a Change,
+}
+
+impl Asked<'_> {
+    /// The format it states, if it brings a flow.
+    fn flow_format(&self) -> Option<Format> {
+        match &self.change.act {
+            Act::Upsert(upsert) => Some(match &upsert.body {
+                Body::Unit(unit) => unit.format,
+                Body::Flow(_) => self.rules.format,
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// What a plan decides about one change.
@@ -89,14 +102,28 @@ pub struct Plan {
     pub unexplained: BTreeSet<String>,
 }
 
-/// Plans a batch. `attempt` is decided later, by whoever uploads.
+/// The format of a project: its own, or of a new one that which its first flow asks for. `asked` are all changes in hand, for
+/// one that is left out for a while must not find a project of the other format when its turn comes.
 #[must_use]
-pub fn plan(base: &Base, asked: &[Asked<'_>], seen: &Seen) -> Plan {
+pub fn format_for(base: &Base, asked: &[Asked<'_>]) -> Format {
+    let oldest = asked.iter().min_by_key(|one| one.order);
+    let flows = asked
+        .iter()
+        .filter_map(|one| Some((one.order, one.flow_format()?)));
+    base.format()
+        .or_else(|| flows.min_by_key(|(order, _)| *order).map(|(_, format)| format))
+        .or_else(|| oldest.map(|one| one.rules.format))
+        .unwrap_or(Format::V1)
+}
+
+/// Plans a batch for a project of this format. `attempt` is decided later, by whoever uploads.
+#[must_use]
+pub fn plan(base: &Base, format: Format, asked: &[Asked<'_>], seen: &Seen) -> Plan {
     let mut asked = asked.to_vec();
     asked.sort_by_key(|one| (one.order, one.id));
     let mut convicted: BTreeMap<ChangeId, String> = BTreeMap::new();
     loop {
-        let draft = Draft::of(base, seen, &asked, &convicted);
+        let draft = Draft::of(base, format, seen, &asked, &convicted);
         match culprit::check(base, seen, &asked, &convicted, &draft) {
             Ok(expected) => return finish(draft, base, &asked, expected),
             Err(culprits) => convicted.extend(culprits),

@@ -84,7 +84,7 @@ fn owned(rank: u64, owner: &str, act: Act) -> Sent {
 /// Plans in the order given, which is the order of delivery.
 fn planned(base: &Base, changes: &[Sent]) -> Plan {
     let asked: Vec<Asked<'_>> = changes.iter().map(asked).collect();
-    plan(base, &asked, &Seen::default())
+    plan(base, format_for(base, &asked), &asked, &Seen::default())
 }
 
 fn asked(sent: &Sent) -> Asked<'_> {

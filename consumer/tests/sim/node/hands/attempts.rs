@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flowlift_common::ledger::{Attempt, AttemptEvent};
 use flowlift_common::topology::shard_of;
-use flowlift_common::{Envelope, RunId};
+use flowlift_common::{Envelope, RunId, Seen};
 use flowlift_consumer::project::{Doubtful, Event, Landing, Limits, OpenAttempt};
 
 use super::super::floor::{Place, What, broken};
@@ -94,7 +94,9 @@ pub(crate) fn end(w: &W, here: &Place, whose: &Doubtful, landing: Landing) {
         project: here.project.clone(),
         landed: landing == Landing::Landed,
     };
-    let may_land = landing == Landing::NotSeen && w.safeguards.second_look;
+    let in_doubt = landing == Landing::NotSeen;
+    here.bench(w, |bench| bench.seen.doubt |= in_doubt);
+    let may_land = in_doubt && w.safeguards.second_look;
     let owner = with(w, here.node, here.conn, |session| session.owner);
     let (Some(owner), Some(link)) = (owner, w.link(here.conn)) else {
         return;
@@ -106,6 +108,14 @@ pub(crate) fn end(w: &W, here: &Place, whose: &Doubtful, landing: Landing) {
                 for after in Limits::default().later_looks {
                     check_later(&world, &here, &link, after).await?;
                 }
+            }
+            if in_doubt {
+                let doubt = AttemptEvent::Seen {
+                    project: here.project.clone(),
+                    seen: Seen::of_doubt(),
+                };
+                link.confirmed(&world, move |broker| broker.attempts.push(doubt))
+                    .await?;
             }
             link.confirmed(&world, move |broker| broker.attempts.push(event))
                 .await

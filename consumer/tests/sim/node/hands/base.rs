@@ -85,9 +85,17 @@ async fn read_versions(w: &W, here: &Place, latest: Downloaded) -> Result<Told, 
                 Err(ClientError::VersionPurged { .. }) => reading.no_older(),
                 Err(error) => return Err(trouble(&error)),
             },
+            Need::Flows => {
+                let listed = calls::flows(w, who, &key).await;
+                reading.flows(listed.map_err(|error| trouble(&error))?.1);
+            }
             Need::Job { flow, job } => {
-                let params = calls::job_info(w, who, &key, &flow, &job).await;
-                reading.job(&flow, &job, &params.map_err(|error| trouble(&error))?);
+                let params = match calls::job_info(w, who, &key, &flow, &job).await {
+                    Ok(params) => Some(params),
+                    Err(ClientError::FlowMissing { .. } | ClientError::JobMissing { .. }) => None,
+                    Err(error) => return Err(trouble(&error)),
+                };
+                reading.job(&flow, &job, params.as_ref());
             }
         }
     }
@@ -157,11 +165,11 @@ pub(crate) async fn look(w: W, here: Place, whose: Doubtful) -> What {
 /// Whether the newest upload in the project log is this attempt; `None` where that cannot be told now.
 pub(super) async fn is_still(w: &W, here: &Place, attempt: &str) -> Option<bool> {
     match calls::log(w, Caller::Node(here.node), &here.key(), usize::MAX, 0).await {
-        Ok(log) => Some(
-            log.iter()
-                .find_map(uploaded_file)
-                .is_none_or(|newest| newest == attempt),
-        ),
+        Ok(log) => {
+            let mut files = log.iter().filter_map(uploaded_file);
+            let newest = files.next();
+            Some(newest.is_none_or(|newest| newest == attempt) && files.all(|file| file != attempt))
+        }
         Err(ClientError::ProjectMissing { .. }) => Some(true),
         Err(_) => None,
     }

@@ -67,7 +67,7 @@ pub(crate) async fn plan_batch(w: W, here: Place, ask: PlanAsk) -> What {
         generation: plan.manifest.generation,
         zip,
         base,
-        forced: ask.force,
+        forced: ask.force || seen.doubt,
         expected: Rc::new(plan.expected),
         schedules: Rc::new(plan.schedules),
         highest: found.highest,
