@@ -91,6 +91,7 @@ enum What {
     Settled {
         receipts: Vec<u64>,
         uploaded: bool,
+        unwritten: bool,
     },
     Parked(Vec<u64>),
     /// A look was taken at a project that need not be in hand; `false`: it could not be.
@@ -315,8 +316,12 @@ impl Floor {
                 room.permit = Some(*permit);
                 Event::Permit
             }
-            What::Settled { receipts, uploaded } => {
-                room.hands.work().settled(uploaded);
+            What::Settled {
+                receipts,
+                uploaded,
+                unwritten,
+            } => {
+                room.hands.work().settled(uploaded, unwritten);
                 for receipt in receipts {
                     self.let_go(receipt);
                 }
@@ -536,6 +541,7 @@ impl Floor {
                 Ok(()) => What::Settled {
                     receipts: settlement.receipts,
                     uploaded: settlement.uploaded,
+                    unwritten: settlement.unwritten,
                 },
                 Err(error) => What::Broken(error),
             }

@@ -106,8 +106,9 @@ impl Work {
         };
     }
 
-    /// Takes note of a settled batch: with an upload, its manifest holds everything; without one, orders are to be remembered.
-    pub fn settled(&mut self, uploaded: bool) {
+    /// Takes note of a settled batch: the manifest of an upload holds everything; what the last plan found without one has to be
+    /// remembered.
+    pub fn settled(&mut self, uploaded: bool, unwritten: bool) {
         let Some(prepared) = &self.prepared else {
             return;
         };
@@ -119,7 +120,8 @@ impl Work {
                 version: upload.version,
                 attempt: upload.attempt.clone(),
             });
-        } else {
+        }
+        if unwritten {
             self.seen.merge(prepared.seen.clone());
         }
     }

@@ -16,6 +16,7 @@ mod verdict;
 mod wire;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{RequestBuilder, Response};
@@ -73,6 +74,7 @@ impl ClientConfig {
 pub struct Client {
     wire: Wire,
     pool: session::Pool,
+    user: Arc<str>,
     download_limit: usize,
 }
 
@@ -85,6 +87,7 @@ impl Client {
             ));
         }
         let wire = Wire::new(&config)?;
+        let user = config.user.as_str().into();
         let door = session::Door::new(wire.clone(), config.user, config.password);
         let pool = session::Pool::builder(door)
             .max_size(config.sessions)
@@ -93,6 +96,7 @@ impl Client {
         Ok(Self {
             wire,
             pool,
+            user,
             download_limit: DOWNLOAD_LIMIT,
         })
     }
@@ -110,6 +114,12 @@ impl Client {
     #[must_use]
     pub fn url(&self) -> &str {
         self.wire.url()
+    }
+
+    /// The user it logs in as; the project log says who did what.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
     }
 
     /// A reading call about a project.

@@ -26,53 +26,63 @@ pub struct Landed {
     pub or_one_of: Vec<u32>,
 }
 
-/// Lays versions (newest first) beside the file names of the log's UPLOADED lines (newest first).
+/// An UPLOADED line of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line<'l> {
+    /// The file name in it.
+    pub file: &'l str,
+    /// Whether our own user uploaded it; people may have the same.
+    pub by_us: bool,
+}
+
+/// Lays versions (newest first) beside the log's lines (newest first).
 #[must_use]
-pub fn landed(kept: &[Kept<'_>], uploaded: &[&str]) -> Landed {
+pub fn landed(kept: &[Kept<'_>], uploaded: &[Line<'_>]) -> Landed {
     let mut numbers: Vec<u32> = Vec::new();
     let mut or_one_of = Vec::new();
     let mut lines = uploaded;
     let mut rest = kept;
-    while let (Some(version), Some((line, older))) = (rest.first(), lines.split_first()) {
-        if version.file_name != *line {
+    while let (Some(version), Some(line)) = (rest.first(), lines.first()) {
+        if version.file_name != line.file {
             rest = &rest[1..];
             continue;
         }
-        // a run of one name among the versions, and how many lines are for it
-        let same = rest.iter().take_while(|kept| kept.file_name == *line).count();
-        let told = lines.iter().take_while(|other| *other == line).count().min(same);
+        // a run of one name among the versions, and the lines that are for it
+        let same = rest.iter().take_while(|kept| kept.file_name == line.file).count();
+        let told = lines.iter().take_while(|other| other.file == line.file).count();
         let (group, after) = rest.split_at(same);
-        let mut chosen: Vec<u32> = Vec::new();
-        // what a version of ours was built on has landed
-        let built_on = |number: u32| kept.iter().any(|newer| newer.base == Some(number));
-        chosen.extend(
-            group
-                .iter()
-                .map(|kept| kept.number)
-                .filter(|n| built_on(*n))
-                .take(told),
-        );
-        // a person who uploads under a name of ours has it from a download of ours: that one came first
-        let (ours, others): (Vec<_>, Vec<_>) = group.iter().partition(|kept| kept.ours);
-        for kept in ours.into_iter().chain(others) {
-            if chosen.len() < told && !chosen.contains(&kept.number) {
-                chosen.push(kept.number);
-            }
-        }
-        if numbers.is_empty() && told < same {
-            or_one_of = group
-                .iter()
-                .map(|kept| kept.number)
-                .filter(|n| !chosen.contains(n))
-                .collect();
+        let (told, older) = lines.split_at(told.min(same));
+        let by_us = told.iter().filter(|line| line.by_us).count();
+        let chosen = choose(kept, group, told.len(), by_us);
+        if numbers.is_empty() && told.len() < same {
+            // another user's line is not about what we made
+            let may_be = |kept: &&Kept<'_>| (by_us > 0 || !kept.ours) && !chosen.contains(&kept.number);
+            or_one_of = group.iter().filter(may_be).map(|kept| kept.number).collect();
             or_one_of.sort_unstable();
         }
         numbers.extend(chosen);
-        rest = after;
-        lines = if told == 0 { older } else { &lines[told..] };
+        (rest, lines) = (after, older);
     }
     numbers.sort_unstable();
     Landed { numbers, or_one_of }
+}
+
+/// Of several with one name (newest first), the likeliest that `told` lines are about: what a later one of ours was built on;
+/// what we made, for people have the name of an upload of ours only from a download of it, and so uploaded after it; the newest.
+fn choose(kept: &[Kept<'_>], group: &[Kept<'_>], told: usize, by_us: usize) -> Vec<u32> {
+    let built_on = |one: &&Kept<'_>| kept.iter().any(|newer| newer.base == Some(one.number));
+    let ours = || group.iter().filter(|one| one.ours);
+    let likeliest = (group.iter().filter(built_on))
+        .chain(ours().take(by_us))
+        .chain(group.iter().filter(|one| !one.ours))
+        .chain(ours());
+    let mut chosen = Vec::new();
+    for one in likeliest {
+        if chosen.len() < told && !chosen.contains(&one.number) {
+            chosen.push(one.number);
+        }
+    }
+    chosen
 }
 
 #[cfg(test)]
@@ -89,21 +99,25 @@ mod tests {
         versions.iter().map(kept).collect()
     }
 
+    fn lines<'l>(files: &[&'l str]) -> Vec<Line<'l>> {
+        files.iter().map(|file| Line { file, by_us: true }).collect()
+    }
+
     #[test]
     fn a_version_without_a_line_never_became_active() {
         let kept = kept(&[(9, "c", None), (8, "b", None), (7, "a", None)]);
-        assert_eq!(landed(&kept, &["b", "a", "z"]).numbers, [7, 8]);
-        assert_eq!(landed(&kept, &["c", "a"]).numbers, [7, 9]);
-        assert_eq!(landed(&kept, &["z"]).numbers, [] as [u32; 0]);
-        assert_eq!(landed(&kept, &["c", "b", "a"]).or_one_of, [] as [u32; 0]);
+        assert_eq!(landed(&kept, &lines(&["b", "a", "z"])).numbers, [7, 8]);
+        assert_eq!(landed(&kept, &lines(&["c", "a"])).numbers, [7, 9]);
+        assert_eq!(landed(&kept, &lines(&["z"])).numbers, [] as [u32; 0]);
+        assert_eq!(landed(&kept, &lines(&["c", "b", "a"])).or_one_of, [] as [u32; 0]);
     }
 
     #[test]
     fn of_two_with_one_name_and_one_line_it_is_open_which_is_active() {
         let kept = kept(&[(9, "p", None), (8, "p", None), (7, "a", None)]);
-        let found = landed(&kept, &["p", "a"]);
+        let found = landed(&kept, &lines(&["p", "a"]));
         assert_eq!((found.numbers, found.or_one_of), (vec![7, 9], vec![8]));
-        let both = landed(&kept, &["p", "p", "a"]);
+        let both = landed(&kept, &lines(&["p", "p", "a"]));
         assert_eq!((both.numbers, both.or_one_of), (vec![7, 8, 9], vec![]));
     }
 
@@ -115,19 +129,23 @@ mod tests {
             (7, "p", None),
             (6, "a", None),
         ]);
-        assert_eq!(landed(&kept, &["ours", "p", "a"]).numbers, [6, 7, 9]);
+        assert_eq!(landed(&kept, &lines(&["ours", "p", "a"])).numbers, [6, 7, 9]);
     }
 
     #[test]
-    fn of_two_with_a_name_of_ours_the_one_that_we_made_landed_first() {
+    fn of_two_with_a_name_of_ours_the_one_that_we_made_landed_first_if_the_line_is_ours() {
         let kept = kept(&[(9, "ours", None), (8, "ours", Some(7)), (7, "a", None)]);
-        let found = landed(&kept, &["ours", "a"]);
+        let found = landed(&kept, &lines(&["ours", "a"]));
         assert_eq!((found.numbers, found.or_one_of), (vec![7, 8], vec![9]));
+        let mut lines = lines(&["ours", "a"]);
+        lines[0].by_us = false;
+        let found = landed(&kept, &lines);
+        assert_eq!((found.numbers, found.or_one_of), (vec![7, 9], vec![]));
     }
 
     #[test]
     fn a_refused_upload_of_an_old_name_is_not_taken_for_the_old_one() {
         let kept = kept(&[(9, "p", None), (8, "ours", None), (7, "p", None)]);
-        assert_eq!(landed(&kept, &["ours", "p"]).numbers, [7, 8]);
+        assert_eq!(landed(&kept, &lines(&["ours", "p"])).numbers, [7, 8]);
     }
 }

@@ -22,7 +22,7 @@ use flowlift_azkaban::name::fold;
 use flowlift_azkaban::{Format, Load, Loaded, ProjectName, Tree, load};
 use flowlift_common::manifest::{BaseRef, Manifest};
 
-pub use landed::{Kept, Landed, landed};
+pub use landed::{Kept, Landed, Line, landed};
 pub use merge::MergeError;
 pub use reading::{Need, PAGE, Reading};
 pub use schedules::{dropped, may_have_dropped};

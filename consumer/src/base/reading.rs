@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flowlift_azkaban::client::{LogEntry, uploaded_file};
 use flowlift_azkaban::{Load, Loaded, load};
 
-use super::landed::{Kept, Landed, landed};
+use super::landed::{Kept, Landed, Line, landed};
 use super::schedules::{dropped, may_have_dropped};
 use super::truth::{Told, flows_of, list_of, truth};
 use super::{BaseError, Version};
@@ -46,6 +46,8 @@ pub enum Need {
 /// Reading a project's base.
 #[derive(Debug)]
 pub struct Reading {
+    /// The user we upload as.
+    user: String,
     /// Newest first; never empty.
     kept: Vec<Version>,
     /// The number to ask for next; 0: there is none.
@@ -63,9 +65,11 @@ pub struct Reading {
 
 impl Reading {
     /// Begins with the newest version. `known`: it is the one that was uploaded and read back last, by this very consumer.
+    /// `user`: whom Azkaban knows us as.
     #[must_use]
-    pub fn begin(newest: Version, known: bool) -> Self {
+    pub fn begin(newest: Version, known: bool, user: &str) -> Self {
         Self {
+            user: user.to_owned(),
             next: newest.number.saturating_sub(1),
             alone: known && newest.ours().is_some(),
             kept: vec![newest],
@@ -185,8 +189,15 @@ impl Reading {
         Ok(told)
     }
 
-    fn lines(&self) -> Vec<&str> {
-        self.log.iter().filter_map(uploaded_file).collect()
+    fn lines(&self) -> Vec<Line<'_>> {
+        let line = |entry| Some((entry, uploaded_file(entry)?));
+        let lines = self.log.iter().filter_map(line);
+        lines
+            .map(|(entry, file)| Line {
+                file,
+                by_us: entry.user == self.user,
+            })
+            .collect()
     }
 
     fn landed(&self) -> Landed {
@@ -215,8 +226,9 @@ impl Reading {
         let lines = self.lines();
         let base = manifest.base.as_ref();
         // by number, too: people upload again under the name that they downloaded
-        lines.first() == Some(&newest.file_name.as_str())
-            && lines.get(1).copied() == base.map(|base| base.file.as_str())
+        let file = |at: usize| lines.get(at).map(|line| line.file);
+        file(0) == Some(newest.file_name.as_str())
+            && file(1) == base.map(|base| base.file.as_str())
             && newest.number == base.map_or(0, |base| base.version) + 1
             && !may_have_dropped(&self.log, &flows_of(newest).collect())
     }

@@ -302,14 +302,14 @@ mod asking {
 
     #[test]
     fn what_we_know_to_be_ours_needs_no_question() {
-        let mut reading = Reading::begin(ours(4, 4, 3, &[("a", "x", 1)], &[]), true);
+        let mut reading = Reading::begin(ours(4, 4, 3, &[("a", "x", 1)], &[]), true, "azkaban");
         assert_eq!(reading.need(), Need::Nothing);
         is(&reading.finish().unwrap().base, &[("a", "x")]);
     }
 
     #[test]
     fn one_of_ours_on_its_predecessor_needs_the_log_alone() {
-        let mut reading = Reading::begin(ours(4, 4, 3, &[("a", "x", 1)], &[]), false);
+        let mut reading = Reading::begin(ours(4, 4, 3, &[("a", "x", 1)], &[]), false, "azkaban");
         assert_eq!(reading.need(), Need::Log { skip: 0 });
         reading.log(log(&["ours-4-4.zip", "v3"]));
         assert_eq!(reading.need(), Need::Nothing);
@@ -318,7 +318,7 @@ mod asking {
 
     #[test]
     fn a_persons_upload_under_our_bases_name_is_not_passed_over() {
-        let mut reading = Reading::begin(ours(5, 4, 3, &[("a", "x", 1)], &[]), false);
+        let mut reading = Reading::begin(ours(5, 4, 3, &[("a", "x", 1)], &[]), false, "azkaban");
         reading.need();
         reading.log(log(&["ours-4-5.zip", "v3", "v3"]));
         assert_eq!(reading.need(), Need::Version(4));
@@ -327,7 +327,7 @@ mod asking {
     #[test]
     fn a_rejected_zip_on_top_is_passed_over_although_it_makes_the_same_flows() {
         let rejected = ours(4, 4, 3, &[("a", "never active", 9)], &[]);
-        let mut reading = Reading::begin(rejected, false);
+        let mut reading = Reading::begin(rejected, false, "azkaban");
         reading.need();
         reading.log(log(&["ours-3-3.zip"]));
         assert_eq!(reading.need(), Need::Version(3));
@@ -346,7 +346,7 @@ mod asking {
 
     #[test]
     fn an_upload_that_comes_while_it_is_read_is_noticed() {
-        let mut reading = Reading::begin(ours(4, 4, 3, &[("a", "x", 1)], &[]), false);
+        let mut reading = Reading::begin(ours(4, 4, 3, &[("a", "x", 1)], &[]), false, "azkaban");
         reading.need();
         reading.log(log(&["quick.zip", "ours-4-4.zip", "v3"]));
         assert_eq!(reading.need(), Need::Version(3));
@@ -358,7 +358,7 @@ mod asking {
     #[test]
     fn of_two_with_one_name_a_job_tells_which_is_active() {
         let begin = || {
-            let mut reading = Reading::begin(theirs(2, &[("a", "refused")], None), false);
+            let mut reading = Reading::begin(theirs(2, &[("a", "refused")], None), false, "azkaban");
             reading.need();
             reading.log(log(&["by-hand.zip"]));
             assert_eq!(reading.need(), Need::Version(1));

@@ -153,7 +153,7 @@ pub(super) async fn settle_one(
         };
         let seen = prepared
             .map(|prepared| prepared.seen.clone())
-            .filter(|_| !settlement.uploaded);
+            .filter(|_| settlement.unwritten);
         (facts, seen.unwrap_or_default())
     };
     if !seen.is_empty() {

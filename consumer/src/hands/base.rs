@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use flowlift_azkaban::client::{ClientError, Download, LogEntry};
+use flowlift_azkaban::client::{ClientError, Download, LogEntry, uploaded_file};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Hands;
@@ -74,7 +74,7 @@ impl Hands {
         let Some(latest) = latest else {
             return Err(Trouble::Own("its newest zip cannot be read".into()));
         };
-        let mut reading = Reading::begin(latest, known);
+        let mut reading = Reading::begin(latest, known, self.client.user());
         loop {
             match reading.need() {
                 Need::Nothing => break,
@@ -204,9 +204,10 @@ impl Hands {
             Err(ClientError::ProjectMissing { .. }) => return Event::Looked(Ok(Landing::Impossible)),
             Err(error) => return Event::Looked(Err(self.trouble(&error))),
         };
+        // somebody else may have uploaded what they downloaded, under the name it came with
         let landed = log
             .iter()
-            .any(|entry| flowlift_azkaban::client::uploaded_file(entry) == Some(attempt));
+            .any(|entry| uploaded_file(entry) == Some(attempt) && entry.user == self.client.user());
         let gone = now.is_some_and(|now| Some(now.as_str()) != server);
         Event::Looked(Ok(match (landed, gone) {
             (true, _) => Landing::Landed,
@@ -231,7 +232,7 @@ impl Hands {
                 Err(Trouble::ProjectMissing) => return Some(true),
                 Err(_) => return None,
             };
-            let mut files = page.iter().filter_map(flowlift_azkaban::client::uploaded_file);
+            let mut files = page.iter().filter_map(uploaded_file);
             if let Some(newest) = files.next() {
                 // a browser names a download as we named the upload, and people upload it again under that name
                 return Some(newest == attempt && files.all(|file| file != attempt));

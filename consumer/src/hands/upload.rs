@@ -49,9 +49,6 @@ impl Hands {
                 let took = begun.elapsed();
                 self.metrics
                     .upload_landed(took, prepared.zip.len() as u64, prepared.carried as u64);
-                // any number in between may be somebody's: one whose install failed as far as we saw, or one that was
-                // still being stored; also where the project was made anew
-                let overtook = answer.version != prepared.follows + 1;
                 self.work().project = Some(answer.project_id);
                 self.work().upload = Some(UploadFacts {
                     attempt: prepared.attempt.clone(),
@@ -60,7 +57,7 @@ impl Hands {
                     flows: prepared.expected.len() as u64,
                     upload_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 });
-                Event::Uploaded(Ok(Uploaded { took, overtook }))
+                Event::Uploaded(Ok(Uploaded::answered(took, answer.version, prepared.follows)))
             }
             Err(error) => Event::Uploaded(Err(self.judge(&error, highest, &prepared))),
         }

@@ -194,6 +194,7 @@ impl Batch {
             unreadable,
             receipts,
             uploaded: self.landed,
+            unwritten: !self.uploaded,
         }
     }
 

@@ -64,7 +64,9 @@ impl Project {
                 }
                 out.push(Action::EndAttempt(Doubtful::Own, landing));
                 if landing == Landing::Landed {
-                    self.landed(now_ms, out);
+                    // the log tells a name only: whether it is what we sent, the base does
+                    self.batch.landed = true;
+                    self.base_anew(now_ms, out);
                 } else {
                     let text = "it did not land".to_owned();
                     self.trouble("upload", Trouble::Later(text), now_ms, out);

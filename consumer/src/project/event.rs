@@ -109,6 +109,19 @@ pub struct Uploaded {
     pub overtook: bool,
 }
 
+impl Uploaded {
+    /// An upload after `took`, with this version, of a zip made for the version it `follows` (0: none). Any number in between
+    /// may be somebody's: one whose install failed as far as we saw, or one that was still being stored; so may the very next
+    /// one, where the project was made anew.
+    #[must_use]
+    pub fn answered(took: Duration, version: u32, follows: u32) -> Self {
+        Self {
+            took,
+            overtook: version != follows + 1,
+        }
+    }
+}
+
 /// Schedules that are as wished, read back.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scheduled {
@@ -163,6 +176,8 @@ pub struct Settlement {
     pub receipts: Vec<u64>,
     /// Whether an upload carried them.
     pub uploaded: bool,
+    /// Whether the last plan was not uploaded: what it found stands in no manifest.
+    pub unwritten: bool,
 }
 
 /// What a project hears.

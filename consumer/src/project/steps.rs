@@ -250,6 +250,11 @@ impl Project {
     fn overtook(&mut self, now_ms: u64, out: &mut Vec<Action>) {
         self.batch.landed = true;
         out.push(Action::Say(LogLine::Overtook));
+        self.base_anew(now_ms, out);
+    }
+
+    /// Plans once more what an upload has carried.
+    pub(super) fn base_anew(&mut self, now_ms: u64, out: &mut Vec<Action>) {
         if self.draining {
             return self.give_all_up(now_ms, out);
         }

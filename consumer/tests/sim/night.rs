@@ -151,5 +151,7 @@ fn is_over(w: &W) -> bool {
         && w.broker.borrow().up
         && w.azkaban.up.get()
         && w.azkaban.hangs_until.get() <= w.now()
+        && w.azkaban.installing.get() == 0
+        && w.visiting.get() == 0
         && w.nodes.iter().all(|node| !node.frozen.get())
 }

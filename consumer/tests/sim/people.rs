@@ -203,9 +203,11 @@ pub(crate) fn come(w: &W) {
     for number in 0..usize::try_from(w.weather.visits).unwrap_or_default() {
         let at = w.between(0, w.weather.night);
         let world = Rc::clone(w);
+        w.visiting.set(w.visiting.get() + 1);
         w.clock.spawn(crate::clock::OUTSIDE, async move {
             world.clock.sleep(at).await;
-            visit(world, number).await;
+            visit(Rc::clone(&world), number).await;
+            world.visiting.set(world.visiting.get() - 1);
         });
     }
 }

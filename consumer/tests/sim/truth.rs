@@ -51,6 +51,8 @@ pub(crate) struct Truth {
     pub(crate) crons_by_hand: Vec<(String, String, String)>,
     /// When people deleted a project last.
     pub(crate) deleted: BTreeMap<String, Ms>,
+    /// Projects of which Azkaban lost the version that counted: see docs/RELIABILITY.md, "What is not promised".
+    pub(crate) forgotten: BTreeSet<String>,
     /// Messages, duplicates included.
     pub(crate) messages: u64,
 }

@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) safeguards: Safeguards,
     /// Whether trouble is over: nothing fails any more.
     pub(crate) calm: Cell<bool>,
+    /// People who are at it.
+    pub(crate) visiting: Cell<usize>,
 }
 
 /// A handle to the world, kept by every task.
@@ -57,6 +59,7 @@ impl World {
             ambush: RefCell::default(),
             safeguards,
             calm: Cell::new(false),
+            visiting: Cell::default(),
             dice: RefCell::new(dice),
             story: Rc::clone(story),
             clock,

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use flowlift_azkaban::client::{ClientError, InstallCause};
 use flowlift_azkaban::{Format, Load, Tree, load};
+use flowlift_common::manifest::{self, Manifest};
 
 /// The property by which a flow is bad for the server alone; its value says in which way.
 pub(crate) const POISON: &str = "server.poison";
@@ -52,6 +53,12 @@ impl Content {
             load,
             tree,
         })
+    }
+
+    /// The version that our hidden file in it says it was made from.
+    pub(crate) fn built_on(&self) -> Option<u32> {
+        let manifest = Manifest::read(self.tree.get(manifest::PATH)?).ok()?;
+        manifest.base.map(|base| base.version)
     }
 
     /// The flows it makes; none if it is refused.

@@ -7,6 +7,7 @@ use flowlift_azkaban::Load;
 use flowlift_azkaban::client::{ClientError, ProjectId, Uploaded};
 
 use super::content::{Content, install_failed};
+use super::project::KEPT;
 use crate::clock::{Ms, Promise};
 use crate::world::{W, tell};
 
@@ -28,6 +29,13 @@ pub(crate) type Answer = Result<Uploaded, ClientError>;
 
 /// Parses, stores, cleans up, answers.
 pub(crate) async fn install(w: W, upload: Upload, answer: Promise<Answer>) {
+    let installing = &w.azkaban.installing;
+    installing.set(installing.get() + 1);
+    go_through(&w, upload, answer).await;
+    installing.set(installing.get() - 1);
+}
+
+async fn go_through(w: &W, upload: Upload, answer: Promise<Answer>) {
     let id = match w.azkaban.state.borrow_mut().project(&upload.key) {
         Ok(project) => project.id,
         Err(error) => return answer.keep(Err(error)),
@@ -46,9 +54,9 @@ pub(crate) async fn install(w: W, upload: Upload, answer: Promise<Answer>) {
         tell!(w, "azkaban: refuses {} ({refusal})", upload.file);
         return answer.keep(Err(refusal));
     }
-    lock(&w, id).await;
-    let stored = store(&w, id, &upload, long).await;
-    unlock(&w, id);
+    lock(w, id).await;
+    let stored = store(w, id, &upload, long).await;
+    unlock(w, id);
     if let Err(error) = stored {
         tell!(w, "azkaban: fails to store {}: {error}", upload.file);
         return answer.keep(Err(error));
@@ -104,6 +112,10 @@ async fn store(w: &W, id: ProjectId, upload: &Upload, long: Ms) -> Result<(), Cl
         return Err(install_failed(&words, Some(before)));
     }
     with(w, id, |project| project.activate(version));
+    if before + KEPT < version && upload.content.built_on() != Some(before) {
+        // what was active is no longer kept, and this one knows nothing of it
+        w.truth.borrow_mut().forgotten.insert(upload.key.clone());
+    }
     if format == Format::V2 && w.strikes(w.weather.persist_failure / 3) {
         // 4.0.0 changes the version before it writes the flow files
         w.watch.landed(w, id, version, upload);

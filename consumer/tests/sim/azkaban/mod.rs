@@ -39,6 +39,8 @@ pub(crate) struct Azkaban {
     pub(crate) state: RefCell<State>,
     /// Requests so far.
     pub(crate) requests: Cell<u64>,
+    /// Uploads whose bodies it has and that it is still at.
+    pub(crate) installing: Cell<usize>,
 }
 
 /// What is stored.
@@ -95,6 +97,7 @@ impl Azkaban {
             hangs_until: Cell::default(),
             state: RefCell::default(),
             requests: Cell::default(),
+            installing: Cell::default(),
         }
     }
 }
@@ -105,6 +108,7 @@ pub(crate) fn stop(w: &W) {
     let azkaban = &w.azkaban;
     azkaban.up.set(false);
     w.clock.kill(azkaban.process.get());
+    azkaban.installing.set(0);
     azkaban.died.borrow().keep(());
     for project in azkaban.state.borrow_mut().projects.values_mut() {
         project.locked = false;

@@ -11,7 +11,7 @@ use super::content::Content;
 use crate::clock::{Ms, Promise};
 
 /// Azkaban keeps the zips of the current version and three before it.
-const KEPT: u32 = 3;
+pub(crate) const KEPT: u32 = 3;
 
 /// A version row and its zip.
 #[derive(Debug, Clone)]

@@ -63,7 +63,8 @@ pub(crate) async fn upload(w: &W, who: Caller, upload: Upload, limit: Ms) -> Ans
         reason: "connection reset".into(),
     };
     // a client that was frozen finds its connection dropped by the server
-    if cut > IDLE || w.now() - begun > time + IDLE || w.azkaban.process.get() != process {
+    let gone = !w.azkaban.up.get() || w.azkaban.process.get() != process;
+    if gone || cut > IDLE || w.now() - begun > time + IDLE {
         return Err(broken());
     }
     if w.now() >= deadline {

@@ -19,6 +19,8 @@ use crate::truth::{AskedFor, FlowWanted, Truth};
 pub(super) struct Hand<'t> {
     /// Visits whose upload landed, in that order.
     visits: Vec<(Ms, &'t Visit)>,
+    /// Uploads that Azkaban did not take, where somebody worked on with what `download` handed out: they may be in it.
+    rejected: Vec<&'t Visit>,
     crons: Vec<(&'t str, &'t str)>,
     deleted_at: Option<Ms>,
     stored: BTreeMap<Order, Ms>,
@@ -35,6 +37,9 @@ impl<'t> Hand<'t> {
             .filter_map(|visit| Some((visit.landed_at?, visit)))
             .collect();
         visits.sort_by_key(|(at, _)| *at);
+        let worked_on = visits.iter().any(|(_, visit)| visit.started_from.is_none());
+        let mine = truth.visits.iter().filter(|visit| visit.key == key && worked_on);
+        let rejected: Vec<&Visit> = mine.filter(|visit| visit.landed_at.is_none()).collect();
         let crons = truth
             .crons_by_hand
             .iter()
@@ -46,11 +51,12 @@ impl<'t> Hand<'t> {
             }
         }
         Self {
-            flows: visits
-                .iter()
-                .flat_map(|(_, visit)| visit.edits.keys().cloned())
+            flows: (visits.iter().map(|(_, visit)| *visit))
+                .chain(rejected.iter().copied())
+                .flat_map(|visit| visit.edits.keys().cloned())
                 .collect(),
             visits,
+            rejected,
             crons: crons
                 .map(|(_, flow, cron)| (flow.as_str(), cron.as_str()))
                 .collect(),
@@ -81,6 +87,11 @@ impl<'t> Hand<'t> {
             let _ = deleted;
             return true;
         }
+        let as_edited = |files: &Option<BTreeMap<String, Bytes>>| there.has(flow, files.as_ref());
+        let mut rejected = self.rejected.iter().filter_map(|visit| visit.edits.get(flow));
+        if rejected.any(as_edited) {
+            return true;
+        }
         let touched: Vec<&(Ms, &Visit)> = (self.visits.iter())
             .filter(|(_, visit)| visit.edits.contains_key(flow))
             .collect();
@@ -91,7 +102,6 @@ impl<'t> Hand<'t> {
             return asked;
         }
         let edits = |visit: &Visit| visit.edits[flow].clone();
-        let as_edited = |files: &Option<BTreeMap<String, Bytes>>| there.has(flow, files.as_ref());
         let knew = |visit: &Visit| {
             let from = visit.started_from.as_ref();
             visit.keeps_manifest && from.is_some_and(|from| from.get(flow).copied() == one.by)

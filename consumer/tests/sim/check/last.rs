@@ -30,6 +30,9 @@ pub(crate) fn judge(w: &World) -> Vec<String> {
 
 fn project(w: &World, key: &str, fates: &Fates) -> Vec<String> {
     let truth = w.truth.borrow();
+    if truth.forgotten.contains(key) {
+        return Vec::new();
+    }
     let asked = truth.of_project(key);
     let mut state = w.azkaban.state.borrow_mut();
     let empty = Project::new(0);

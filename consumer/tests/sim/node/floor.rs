@@ -76,7 +76,11 @@ pub(crate) enum What {
     /// A permit was granted.
     Permit,
     /// Messages are acknowledged.
-    Settled { receipts: Vec<u64>, uploaded: bool },
+    Settled {
+        receipts: Vec<u64>,
+        uploaded: bool,
+        unwritten: bool,
+    },
     /// Messages lie in the parked queue.
     Parked(Vec<u64>),
     /// The connection to the broker broke.
@@ -414,11 +418,15 @@ fn answer(w: &W, place: &Place, epoch: u64, what: What) {
             });
             Event::Permit
         }
-        What::Settled { receipts, uploaded } => {
+        What::Settled {
+            receipts,
+            uploaded,
+            unwritten,
+        } => {
             with(w, place.node, place.conn, |session| {
                 let floor = &mut session.floor;
                 if let Some(room) = floor.rooms.get_mut(&key) {
-                    room.bench.settled(uploaded);
+                    room.bench.settled(uploaded, unwritten);
                 }
                 floor.let_go(&receipts);
             });

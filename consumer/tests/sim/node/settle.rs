@@ -17,6 +17,7 @@ pub(super) async fn settle(w: W, here: Place, settlement: Settlement) -> What {
         Some(()) => What::Settled {
             receipts: settlement.receipts,
             uploaded: settlement.uploaded,
+            unwritten: settlement.unwritten,
         },
         None => What::Broken,
     }
@@ -32,7 +33,7 @@ async fn settled(w: &W, here: &Place, settlement: &Settlement) -> Option<()> {
     let seen = prepared
         .as_ref()
         .map(|prepared| prepared.seen.clone())
-        .filter(|_| !uploaded);
+        .filter(|_| settlement.unwritten);
     if let Some(seen) = seen.filter(|seen| !seen.is_empty()) {
         let project = here.project.clone();
         let event = AttemptEvent::Seen { project, seen };

@@ -10,8 +10,8 @@ use flowlift_consumer::project::{BaseFacts, Doubtful, Event, Landing, Trouble};
 use flowlift_consumer::work::Known;
 
 use super::super::floor::{Place, What};
-use super::BaseInHand;
 use super::attempts::attempt_of;
+use super::{BaseInHand, USER};
 use crate::azkaban::Caller;
 use crate::azkaban::calls::{self, Downloaded};
 use crate::world::{W, tell};
@@ -71,7 +71,7 @@ async fn read_versions(w: &W, here: &Place, latest: Downloaded) -> Result<Told, 
         attempt: latest.file.clone(),
     };
     let known = here.bench(w, |bench| bench.known.as_ref() == Some(&newest)) == Some(true);
-    let mut reading = Reading::begin(unpack(here, &latest)?, known);
+    let mut reading = Reading::begin(unpack(here, &latest)?, known, USER);
     loop {
         match reading.need() {
             Need::Nothing => break,
@@ -151,7 +151,7 @@ pub(crate) async fn look(w: W, here: Place, whose: Doubtful) -> What {
         Ok(log)
             if log
                 .iter()
-                .any(|entry| uploaded_file(entry) == Some(attempt.as_str())) =>
+                .any(|entry| uploaded_file(entry) == Some(attempt.as_str()) && entry.user == USER) =>
         {
             Ok(Landing::Landed)
         }

@@ -21,6 +21,9 @@ use super::floor::Held;
 use crate::azkaban::content::Content;
 use crate::clock::Ms;
 
+/// Whom Azkaban knows the consumers as; people have names of their own.
+pub(crate) const USER: &str = "flowlift";
+
 /// A base and what Azkaban said about it.
 #[derive(Debug, Clone)]
 pub(crate) struct BaseInHand {
@@ -76,7 +79,7 @@ impl Bench {
     }
 
     /// Takes note of a settled batch.
-    pub(crate) fn settled(&mut self, uploaded: bool) {
+    pub(crate) fn settled(&mut self, uploaded: bool, unwritten: bool) {
         let Some(prepared) = &self.prepared else { return };
         if uploaded {
             self.seen = Seen::default();
@@ -86,7 +89,8 @@ impl Bench {
                 version: upload.version,
                 attempt: upload.attempt.clone(),
             });
-        } else {
+        }
+        if unwritten {
             self.seen.merge(prepared.seen.clone());
         }
     }

@@ -7,6 +7,7 @@ use flowlift_consumer::judge;
 use flowlift_consumer::project::{Event, Trouble, UploadTrouble, Uploaded};
 
 use super::super::floor::{Place, What};
+use super::USER;
 use crate::azkaban::Caller;
 use crate::azkaban::install::{Answer, Upload};
 use crate::azkaban::upload as server;
@@ -40,7 +41,7 @@ pub(crate) async fn upload(w: W, here: Place) -> What {
     w.watch.upload_begins(&w, &here, &prepared);
     let sent = Upload {
         key: here.key(),
-        who: "flowlift".into(),
+        who: USER.into(),
         file: prepared.attempt.clone(),
         content,
     };
@@ -61,10 +62,8 @@ pub(crate) async fn upload(w: W, here: Place) -> What {
                 bench.project = Some(answer.project_id);
                 bench.upload = Some(facts);
             });
-            Ok(Uploaded {
-                took,
-                overtook: answer.version != prepared.highest + 1,
-            })
+            let follows = prepared.base.active.as_ref().map_or(0, |active| active.version);
+            Ok(Uploaded::answered(took, answer.version, follows))
         }
         Err(error) => Err(judge::upload(&error, prepared.highest, |problems| {
             judge::named(
