@@ -83,3 +83,78 @@ fn asked(receipt: u64, envelope: &Envelope) -> impl Iterator<Item = Asked<'_>> {
         change,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use flowlift_azkaban::{FlowName, Format};
+    use flowlift_common::envelope::Rules;
+    use flowlift_common::{Change, RunId};
+
+    use super::*;
+
+    fn deletion(seq: u64) -> Envelope {
+        Envelope {
+            v: 1,
+            project: ProjectName::new("p").unwrap(),
+            run: RunId(uuid::Uuid::nil()),
+            rank: 1,
+            owner: String::new(),
+            published_ms: 0,
+            rules: Rules {
+                format: Format::V2,
+                ..Rules::default()
+            },
+            changes: vec![Change {
+                seq,
+                act: Act::Delete {
+                    flow: FlowName::new("f").unwrap(),
+                },
+            }],
+        }
+    }
+
+    fn ask(held_back: &[u64]) -> PlanAsk {
+        let id = |seq: &u64| ChangeId {
+            receipt: *seq,
+            seq: *seq,
+        };
+        PlanAsk {
+            receipts: vec![1],
+            settled: BTreeSet::new(),
+            held_back: held_back.iter().map(id).collect(),
+            force: false,
+        }
+    }
+
+    #[test]
+    fn after_an_upload_that_was_given_up_the_next_one_is_made_even_if_it_changes_nothing() {
+        let messages = [(1, Ok(deletion(1)))];
+        let upload = |exists: bool, seen: &Seen| {
+            prepare(&Base::empty(), exists, &ask(&[]), &messages, seen)
+                .0
+                .upload
+        };
+        assert!(upload(true, &Seen::of_doubt()));
+        assert!(!upload(true, &Seen::default()));
+        assert!(!upload(false, &Seen::of_doubt()), "a project is not made for it");
+    }
+
+    #[test]
+    fn what_is_left_out_for_a_while_decides_the_format_of_a_new_project_all_the_same() {
+        let messages = [(1, Ok(deletion(1)))];
+        let format = |held_back: &[u64]| {
+            prepare(
+                &Base::empty(),
+                false,
+                &ask(held_back),
+                &messages,
+                &Seen::default(),
+            )
+            .1
+            .format
+        };
+        assert_eq!((format(&[]), format(&[1])), (Format::V2, Format::V2));
+    }
+}

@@ -264,6 +264,29 @@ mod tests {
     }
 
     #[test]
+    fn a_doubt_is_over_when_an_upload_that_began_after_it_has_landed() {
+        let mut log = AttemptLog::default();
+        let doubt = || AttemptEvent::Seen {
+            project: project("p"),
+            seen: Seen::of_doubt(),
+        };
+        let given_up = |id: &str| AttemptEvent::Ended {
+            attempt: id.into(),
+            project: project("p"),
+            landed: false,
+        };
+        for event in [begun("lost", "p"), doubt(), given_up("lost"), begun("next", "p")] {
+            log.take(event, 0);
+        }
+        assert!(log.seen_for(&project("p")).doubt);
+        log.take(given_up("next"), 0);
+        assert!(log.seen_for(&project("p")).doubt);
+        log.take(begun("last", "p"), 0);
+        log.take(ended("last", "p"), 0);
+        assert!(!log.seen_for(&project("p")).doubt);
+    }
+
+    #[test]
     fn what_was_left_open_two_days_ago_is_forgotten() {
         let mut log = AttemptLog::default();
         log.take(begun("old", "p"), 0);

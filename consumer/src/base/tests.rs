@@ -102,6 +102,52 @@ fn is(base: &Base, flows: &[(&str, &str)]) {
     assert_eq!(content(base), flows);
 }
 
+/// Replaces files of a version, as its maker sees to it that the manifest still fits.
+fn with_files(version: &Version, files: &[(&str, Option<&str>)], ours: bool) -> Version {
+    let mut tree = version.tree.clone();
+    for (path, content) in files {
+        match content {
+            Some(content) => tree.insert((*path).to_owned(), content.to_string().into()),
+            None => tree.remove(*path),
+        };
+    }
+    let mut manifest = version.manifest.clone().unwrap();
+    if ours {
+        manifest.digest = digest(&tree);
+    }
+    tree.insert(manifest::PATH.into(), manifest.write().into());
+    let name = if ours {
+        version.file_name.clone()
+    } else {
+        "by-hand.zip".into()
+    };
+    Version::of_files(&project(), version.number, name, tree).unwrap()
+}
+
+#[test]
+fn of_a_flow_with_several_jobs_that_both_changed_ours_counts_as_a_whole() {
+    let (end, first) = ("dependencies=a~1\ntype=noop\n", "type=noop\n");
+    let before = with_files(
+        &ours(1, 1, 0, &[("a", "x", 1)], &[]),
+        &[("a.job", Some(end)), ("a~1.job", Some(first))],
+        true,
+    );
+    // we change the first job; the person makes it one job
+    let after = with_files(
+        &ours(2, 2, 1, &[("a", "x", 2)], &[]),
+        &[
+            ("a.job", Some(end)),
+            ("a~1.job", Some("type=command\ncommand=new\n")),
+        ],
+        true,
+    );
+    let mut person = with_files(&before, &[("a.job", Some(first)), ("a~1.job", None)], false);
+    person.number = 3;
+    let told = told(vec![before, after.clone(), person]);
+    assert_eq!(told.base.tree, after.tree);
+    assert!(matches!(&told.findings[..], [Finding::Merged { conflicts, .. }] if conflicts.contains("a")));
+}
+
 #[test]
 fn the_newest_of_ours_counts_when_each_was_built_on_the_one_before() {
     let told = told(vec![
@@ -379,5 +425,20 @@ mod asking {
         reading.job(&flow, &job, Some(&params("active")));
         assert_eq!(reading.need(), Need::Nothing);
         is(&reading.finish().unwrap().base, &[("a", "active")]);
+    }
+
+    #[test]
+    fn of_two_with_one_name_the_listed_flows_tell_which_is_active() {
+        for listed in ["a", "b"] {
+            let mut reading = Reading::begin(theirs(2, &[("b", "x")], None), false, "azkaban");
+            reading.need();
+            reading.log(log(&["by-hand.zip"]));
+            assert_eq!(reading.need(), Need::Version(1));
+            reading.version(Some(theirs(1, &[("a", "x")], None)));
+            assert_eq!(reading.need(), Need::Flows);
+            reading.flows([listed.to_owned()].into());
+            assert_eq!(reading.need(), Need::Nothing);
+            is(&reading.finish().unwrap().base, &[(listed, "x")]);
+        }
     }
 }

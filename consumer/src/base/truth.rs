@@ -177,6 +177,14 @@ impl So {
         if base == Some(landed[at - 1].number) {
             return Ok(None);
         }
+        // one of ours in between was given up: its changes came again, and are in this one or still to come
+        let since = landed[..at]
+            .iter()
+            .rev()
+            .take_while(|one| Some(one.number) > base);
+        if since.into_iter().all(|one| one.ours().is_some()) {
+            return Ok(None);
+        }
         // something landed between its base and it, and was overwritten unseen
         let built_on = self.trail.iter().find(|(number, _)| Some(*number) == base);
         let nothing = Tree::new();

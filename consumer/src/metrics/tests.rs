@@ -54,6 +54,7 @@ fn a_settlement_counts_changes_by_outcome_and_messages_once() {
         unreadable: vec![(8, "junk".into())],
         receipts: vec![7, 8],
         uploaded: true,
+        unwritten: false,
     };
     metrics.settled(&settlement, &[(7, 10_000)].into(), &[], 12_000);
     for (series, expected) in [

@@ -264,6 +264,10 @@ impl Draft<'_> {
             (cron, cron_at) = (wish.cron(), Some(one.order));
             self.wish(&key, one.id, wish);
         }
+        // also where its owner let go of it in this very batch, and the files are the same
+        let recorded = self.base.manifest.as_ref().and_then(|base| base.flows.get(&key));
+        let moves = recorded.is_none_or(|entry| entry.owner != one.owner);
+        self.begin(one).manifest_only |= moves;
         let entry = FlowEntry {
             name: flow.clone(),
             order: one.order,

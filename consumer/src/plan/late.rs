@@ -48,7 +48,8 @@ impl Draft<'_> {
     pub(super) fn put_late(&mut self, one: &Asked<'_>, flow: &FlowName, schedule: &Schedule) {
         let key = &flow.key();
         if self.newest(key) < Some(one.order) {
-            return self.put_and_ended(one, flow);
+            let may = self.may_take(flow, one).is_ok();
+            return self.end_with_pattern(one, key, may);
         }
         let Some(entry) = self.manifest.flows.get_mut(key) else {
             return;
@@ -64,21 +65,26 @@ impl Draft<'_> {
         self.end_by_patterns(one.id, key);
     }
 
-    /// A put that a deletion by pattern ended before it came: the flow that it would have adopted goes with it.
-    fn put_and_ended(&mut self, one: &Asked<'_>, flow: &FlowName) {
-        let key = flow.key();
-        if let Some(ended) = self.ended(&key, one)
-            && self.flows.contains_key(&key)
-            && self.may_take(flow, one).is_ok()
-        {
-            self.begin(one);
-            self.gone(one.id, ended, &key);
-        }
-    }
-
     /// A deletion of a flow that newer changes have brought: what it had of a schedule before went with it.
     pub(super) fn deleted_late(&mut self, one: &Asked<'_>, key: &str) {
+        if self.newest(key) < Some(one.order) {
+            let owner = self.manifest.flows.get(key).map_or("", |entry| &entry.owner);
+            let may = owner.is_empty() || owner == one.owner;
+            return self.end_with_pattern(one, key, may);
+        }
         self.wish_late(one, key, Wish::Remove);
+    }
+
+    /// A change that a deletion by pattern ended before it came: that passed over the flow, for nobody owned it. It goes now, as
+    /// it would have with the one or the other.
+    fn end_with_pattern(&mut self, one: &Asked<'_>, key: &str, may: bool) {
+        if let Some(ended) = self
+            .ended(key, one)
+            .filter(|_| may && self.flows.contains_key(key))
+        {
+            self.begin(one);
+            self.gone(one.id, ended, key);
+        }
     }
 
     /// A deletion by pattern, and the flows that newer changes have brought.

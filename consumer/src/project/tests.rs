@@ -227,8 +227,21 @@ fn a_doubtful_upload_is_looked_for_before_anything_else_and_counts_when_it_lande
     let actions = project.handle(Event::Looked(Ok(Landing::Landed)), 260);
     assert_eq!(
         actions,
-        [Action::EndAttempt(Doubtful::Own, Landing::Landed), Action::List]
+        [
+            Action::EndAttempt(Doubtful::Own, Landing::Landed),
+            Action::ReadBase
+        ]
     );
+    // the log tells a name only; the base tells what landed
+    project.handle(Event::Base(Ok(FACTS)), 270);
+    let found = Planned {
+        decisions: vec![(id(1), Decision::Unchanged)],
+        ..Planned::default()
+    };
+    let actions = project.handle(Event::Planned(found), 280);
+    let settled = settlement(&actions);
+    assert_eq!(settled.changes[0].1.outcome, Outcome::Applied);
+    assert!(settled.uploaded && settled.unwritten);
 }
 
 #[test]

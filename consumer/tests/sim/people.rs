@@ -29,6 +29,8 @@ pub(crate) struct Visit {
     pub(crate) key: String,
     /// When the upload became active; `None`: it never did.
     pub(crate) landed_at: Option<Ms>,
+    /// It became active, but Azkaban called it failed.
+    pub(crate) half_landed: bool,
     /// What was applied last to each flow in the zip it was made from; `None`: that zip had never been active.
     pub(crate) started_from: Option<BTreeMap<String, Order>>,
     /// Whether our hidden file is still in it.
@@ -187,14 +189,23 @@ async fn delete(w: &W, key: &str) {
 
 /// Notes that a person's upload became active.
 pub(crate) fn landed(w: &W, who: &str) {
-    if let Some(number) = who
+    let now = w.now();
+    with_visit(w, who, |visit| visit.landed_at = Some(now));
+}
+
+/// Notes that a person's upload became active for a while, and the person was told that it failed.
+pub(crate) fn half_landed(w: &W, who: &str) {
+    with_visit(w, who, |visit| visit.half_landed = true);
+}
+
+fn with_visit(w: &W, who: &str, note: impl FnOnce(&mut Visit)) {
+    let number = who
         .strip_prefix("person-")
-        .and_then(|number| number.parse::<usize>().ok())
+        .and_then(|number| number.parse::<usize>().ok());
+    if let Some(number) = number
+        && let Some(visit) = w.truth.borrow_mut().visits.get_mut(number)
     {
-        let now = w.now();
-        if let Some(visit) = w.truth.borrow_mut().visits.get_mut(number) {
-            visit.landed_at = Some(now);
-        }
+        note(visit);
     }
 }
 

@@ -11,9 +11,8 @@ use flowlift_consumer::project::Safeguards;
 use crate::night::{Figures, Wrong, play};
 use crate::story::Story;
 
-/// How many seeds a plain test run plays; `FLOWLIFT_SIM_SEEDS` says otherwise. As many as keep the promise: what longer runs
-/// still find is told in docs/RELIABILITY.md.
-const SEEDS: u64 = 24;
+/// How many seeds a plain test run plays; `FLOWLIFT_SIM_SEEDS` says otherwise.
+const SEEDS: u64 = 1_000;
 
 /// A number from the environment.
 pub(crate) fn number(name: &str) -> Option<u64> {

@@ -67,6 +67,8 @@ pub(crate) struct FlowWanted {
     owner: String,
     /// The schedules it may have; of a deleted flow, those it may have had.
     pub(crate) crons: BTreeSet<Option<String>>,
+    /// Those it may have had at any time.
+    ever: BTreeSet<Option<String>>,
 }
 
 /// A project as it must be in the end.
@@ -149,24 +151,28 @@ impl Wanted {
                         continue;
                     }
                     let before = self.flows.get(&flow).cloned().unwrap_or_else(new);
-                    let mut crons = before.crons;
+                    let (mut crons, mut ever) = (before.crons, before.ever);
                     match &upsert.schedule {
                         Schedule::Set(cron) if counts != Counts::FlowOnly && cron != BAD_CRON => {
                             crons = [Some(cron.clone())].into();
                         }
                         Schedule::Remove => crons = [None].into(),
                         Schedule::Keep if before.paths.is_some() => {}
-                        // a refused one leaves what is there, which older changes of its batch may not have set; a deletion
-                        // that comes after a newer put has nothing to delete any more, nor a schedule to take along
-                        Schedule::Keep | Schedule::Set(_) => {
+                        // a refused one leaves what is there, which older changes may not have set: those of its batch, and
+                        // those that came late
+                        Schedule::Set(_) => crons.extend(ever.iter().cloned().chain([None])),
+                        // a deletion that comes after a newer put has nothing to delete any more, nor a schedule to take along
+                        Schedule::Keep => {
                             crons.insert(None);
                         }
                     }
+                    ever.extend(crons.iter().cloned());
                     let wanted = FlowWanted {
                         paths: Some(files.keys().cloned().collect()),
                         by: Some(asked.order),
                         owner: asked.owner.clone(),
                         crons,
+                        ever,
                     };
                     self.files.extend(files);
                     self.flows.insert(flow, wanted);

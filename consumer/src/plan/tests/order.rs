@@ -17,9 +17,9 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn of(base: Base) -> Self {
         Self {
-            base: Base::empty(),
+            base,
             crons: BTreeMap::new(),
             seen: Seen::default(),
         }
@@ -92,8 +92,20 @@ fn deliveries() -> impl Strategy<Value = (Vec<Act>, Vec<usize>, Vec<(bool, bool)
     })
 }
 
-fn play(acts: &[Act], owner: &str, order: &[usize], cuts: &[(bool, bool)]) -> World {
-    let mut world = World::new();
+/// A project with two flows that nobody owns.
+fn by_hand() -> Base {
+    let job = |flow: &str| {
+        (
+            format!("{flow}.job"),
+            Bytes::from_static(b"type=command\ncommand=x\n"),
+        )
+    };
+    read(archive::write_zip(&["a", "b"].map(job).into()).into()).unwrap()
+}
+
+fn play(base: Base, acts: &[Act], order: &[usize], cuts: &[(bool, bool)]) -> World {
+    let owner = "team-a";
+    let mut world = World::of(base);
     let mut waiting = Vec::new();
     for (place, cut) in order.iter().zip(cuts) {
         let rank = *place as u64 + 1;
@@ -111,8 +123,10 @@ proptest! {
     #[test]
     fn any_order_of_delivery_ends_in_the_same_flows_and_schedules((acts, order, cuts) in deliveries()) {
         let in_order: Vec<usize> = (0..acts.len()).collect();
-        let one_by_one = play(&acts, "team-a", &in_order, &vec![(true, false); acts.len()]);
-        let came = play(&acts, "team-a", &order, &cuts);
-        prop_assert_eq!(came.told(), one_by_one.told());
+        for base in [Base::empty(), by_hand()] {
+            let one_by_one = play(base.clone(), &acts, &in_order, &vec![(true, false); acts.len()]);
+            let came = play(base, &acts, &order, &cuts);
+            prop_assert_eq!(came.told(), one_by_one.told());
+        }
     }
 }

@@ -7,8 +7,8 @@ use flowlift_azkaban::Load;
 use flowlift_azkaban::client::{ClientError, ProjectId, Uploaded};
 
 use super::content::{Content, install_failed};
-use super::project::KEPT;
 use crate::clock::{Ms, Promise};
+use crate::node::hands::USER;
 use crate::world::{W, tell};
 
 /// An uploaded zip.
@@ -111,14 +111,16 @@ async fn store(w: &W, id: ProjectId, upload: &Upload, long: Ms) -> Result<(), Cl
         let words = failure(w, &upload.content);
         return Err(install_failed(&words, Some(before)));
     }
-    with(w, id, |project| project.activate(version));
-    if before + KEPT < version && upload.content.built_on() != Some(before) {
-        // what was active is no longer kept, and this one knows nothing of it
+    let by_us = upload.who == USER;
+    if with(w, id, |project| {
+        project.may_forget(version, &upload.content, by_us)
+    }) {
         w.truth.borrow_mut().forgotten.insert(upload.key.clone());
     }
+    with(w, id, |project| project.activate(version));
     if format == Format::V2 && w.strikes(w.weather.persist_failure / 3) {
         // 4.0.0 changes the version before it writes the flow files
-        w.watch.landed(w, id, version, upload);
+        w.watch.half_landed(w, id, version, upload);
         let words = "upload project files failed.";
         return Err(install_failed(words, Some(version)));
     }

@@ -11,7 +11,7 @@ use super::content::Content;
 use crate::clock::{Ms, Promise};
 
 /// Azkaban keeps the zips of the current version and three before it.
-pub(crate) const KEPT: u32 = 3;
+const KEPT: u32 = 3;
 
 /// A version row and its zip.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub(crate) struct Project {
     pub(crate) versions: BTreeMap<u32, Version>,
     /// The version whose flows are active; 0: never uploaded.
     pub(crate) active: u32,
+    /// The last one that a consumer made from what was active.
+    ours: Option<u32>,
     /// The active content.
     pub(crate) content: Option<Rc<Content>>,
     /// The log, oldest first.
@@ -51,6 +53,7 @@ impl Project {
             deleted: false,
             versions: BTreeMap::new(),
             active: 0,
+            ours: None,
             content: None,
             log: Vec::new(),
             schedules: BTreeMap::new(),
@@ -87,6 +90,15 @@ impl Project {
     pub(crate) fn activate(&mut self, version: u32) {
         self.active = version;
         self.content = self.versions.get(&version).and_then(|row| row.content.clone());
+    }
+
+    /// Notes whose version becomes active next. Returns whether nothing that is kept tells any more what counted: the last one
+    /// that a consumer made from what was active is too old.
+    pub(crate) fn may_forget(&mut self, version: u32, content: &Content, by_us: bool) -> bool {
+        if by_us && content.built_on().unwrap_or_default() == self.active {
+            self.ours = Some(version);
+        }
+        self.ours.is_some_and(|ours| ours + KEPT < version)
     }
 
     /// The last step: the line in the log.

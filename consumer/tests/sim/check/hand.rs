@@ -19,7 +19,8 @@ use crate::truth::{AskedFor, FlowWanted, Truth};
 pub(super) struct Hand<'t> {
     /// Visits whose upload landed, in that order.
     visits: Vec<(Ms, &'t Visit)>,
-    /// Uploads that Azkaban did not take, where somebody worked on with what `download` handed out: they may be in it.
+    /// Uploads that Azkaban called failed, but made active, or where somebody worked on with what `download` handed out: what
+    /// they did may be there or not.
     rejected: Vec<&'t Visit>,
     crons: Vec<(&'t str, &'t str)>,
     deleted_at: Option<Ms>,
@@ -38,8 +39,11 @@ impl<'t> Hand<'t> {
             .collect();
         visits.sort_by_key(|(at, _)| *at);
         let worked_on = visits.iter().any(|(_, visit)| visit.started_from.is_none());
-        let mine = truth.visits.iter().filter(|visit| visit.key == key && worked_on);
-        let rejected: Vec<&Visit> = mine.filter(|visit| visit.landed_at.is_none()).collect();
+        let mine = truth
+            .visits
+            .iter()
+            .filter(|visit| visit.key == key && visit.landed_at.is_none());
+        let rejected: Vec<&Visit> = mine.filter(|visit| worked_on || visit.half_landed).collect();
         let crons = truth
             .crons_by_hand
             .iter()

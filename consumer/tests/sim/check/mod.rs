@@ -148,6 +148,12 @@ impl Watch {
         people::landed(w, &upload.who);
     }
 
+    /// The server made an upload active and answered that it failed.
+    pub(crate) fn half_landed(&self, w: &W, id: ProjectId, version: u32, upload: &Upload) {
+        self.active.borrow_mut().insert((id, version));
+        people::half_landed(w, &upload.who);
+    }
+
     /// Whether a version ever became active.
     pub(crate) fn was_active(&self, id: ProjectId, version: u32) -> bool {
         self.active.borrow().contains(&(id, version))
