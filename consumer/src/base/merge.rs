@@ -17,8 +17,8 @@ use flowlift_common::manifest::Manifest;
 /// Where the person started from.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Ancestor<'t> {
-    /// Exactly these files: their zip's manifest (or ours) says so.
-    Exact(&'t Tree),
+    /// Exactly these files, as far as Flowlift's go, and what was applied to them: their zip's manifest (or ours) says so.
+    Exact(&'t Tree, Option<&'t Manifest>),
     /// Their zip has no manifest, so nothing says how old it is: these are the oldest files that are kept. What Flowlift
     /// manages stays as it was applied last.
     Oldest(&'t Tree),
@@ -173,9 +173,13 @@ impl Sides<'_> {
             return Side::Same;
         }
         match self.ancestor {
-            Ancestor::Exact(tree) => self.three_ways(tree.get(path), ours, theirs, path),
+            Ancestor::Exact(tree, then) => {
+                // also where it has the old content again
+                let again = then.is_some_and(|then| self.changed_since(then, path));
+                self.three_ways(tree.get(path), ours, theirs, path, again)
+            }
             Ancestor::Oldest(tree) if !self.is_managed(path) => {
-                self.three_ways(tree.get(path), ours, theirs, path)
+                self.three_ways(tree.get(path), ours, theirs, path, false)
             }
             Ancestor::Oldest(tree) if theirs.is_none() || theirs == tree.get(path) => Side::Ours,
             Ancestor::Oldest(_) => Side::OursThoughBothChanged,
@@ -190,10 +194,11 @@ impl Sides<'_> {
         ours: Option<&Bytes>,
         theirs: Option<&Bytes>,
         path: &str,
+        again: bool,
     ) -> Side {
         if theirs == ancestor {
             Side::Ours
-        } else if ours == ancestor || !self.is_managed(path) {
+        } else if (ours == ancestor && !again) || !self.is_managed(path) {
             Side::Theirs
         } else {
             Side::OursThoughBothChanged

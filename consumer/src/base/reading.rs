@@ -100,9 +100,7 @@ impl Reading {
         if self.listed.is_none() && self.lists_differ(&found) {
             return Need::Flows;
         }
-        if self.active.is_none()
-            && let Some((flow, job)) = self.telling_job(&found)
-        {
+        if let Some((flow, job)) = self.telling_job(&found) {
             return Need::Job { flow, job };
         }
         Need::Nothing
@@ -164,12 +162,7 @@ impl Reading {
             self.kept.truncate(1);
             return truth(self.kept, &[]);
         }
-        let mut found = self.landed();
-        if let Some(active) = self.active
-            && let Some(newest) = found.numbers.last_mut()
-        {
-            *newest = active;
-        }
+        let found = self.landed();
         let newest = found
             .numbers
             .last()
@@ -214,7 +207,7 @@ impl Reading {
                     .map(|base| base.version),
             })
             .collect();
-        landed(&kept, &self.lines())
+        landed(&kept, &self.lines(), self.active)
     }
 
     /// Ours, landed, right after the one it was built on; and no schedule went with a flow that is there.

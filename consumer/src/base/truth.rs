@@ -189,11 +189,11 @@ impl So {
         let built_on = self.trail.iter().find(|(number, _)| Some(*number) == base);
         let nothing = Tree::new();
         let ancestor = match (built_on, &manifest_before) {
-            (Some((_, tree)), _) => Ancestor::Exact(tree),
+            (Some((_, tree)), _) => Ancestor::Exact(tree, None),
             (None, Some(then)) if base.is_some() => Ancestor::Manifest(then),
-            (None, _) => Ancestor::Exact(&nothing),
+            (None, _) => Ancestor::Exact(&nothing, None),
         };
-        if matches!(ancestor, Ancestor::Exact(tree) if *tree == before) {
+        if matches!(ancestor, Ancestor::Exact(tree, _) if *tree == before) {
             return Ok(None);
         }
         let file = landed[at - 1].file_name.clone();
@@ -228,7 +228,7 @@ impl So {
         // `download` hands out what failed, too
         let from = landed[..at].iter().rev().chain(stillborn).find(attempt);
         let ancestor = match (from, started) {
-            (Some(from), _) => Ancestor::Exact(&from.tree),
+            (Some(from), then) => Ancestor::Exact(&from.tree, then),
             (None, Some(then)) => Ancestor::Manifest(then),
             (None, None) => Ancestor::Oldest(&landed[0].tree),
         };

@@ -12,7 +12,7 @@ use crate::night::{Figures, Wrong, play};
 use crate::story::Story;
 
 /// How many seeds a plain test run plays; `FLOWLIFT_SIM_SEEDS` says otherwise.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 10_000;
 
 /// A number from the environment.
 pub(crate) fn number(name: &str) -> Option<u64> {

@@ -96,7 +96,9 @@ impl Ways<'_> {
             let fate = self.fates.get(&(one.order.run, one.change.seq));
             concerns(one) && fate.is_some_and(|fate| fate.disputed || superseded(fate))
         });
-        doubtful.map(|(at, _)| at).take(DOUBTFUL).collect()
+        // the newest say most
+        let doubtful: Vec<usize> = doubtful.map(|(at, _)| at).collect();
+        doubtful[doubtful.len().saturating_sub(DOUBTFUL)..].to_vec()
     }
 
     /// What is wanted if those of the doubtful whose bit is set count the other way.
