@@ -9,6 +9,7 @@ use std::time::Duration;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel};
 use lapin::{Confirmation, PublisherConfirm};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::declare::declare_again;
@@ -164,7 +165,11 @@ impl<F: FnMut(Notice)> Publisher<F> {
         let Some(first) = self.window.front_mut() else {
             return Ok(());
         };
+        let begun = Instant::now();
         let confirmed = loop {
+            if send::is_lost(begun.elapsed(), self.link.connection().status()) {
+                return self.reconnect("a confirm did not come".into()).await;
+            }
             tokio::select! {
                 confirmed = &mut first.confirm => break confirmed,
                 () = tokio::time::sleep(BLOCKED_AFTER) => (self.notice)(Notice::Blocked),

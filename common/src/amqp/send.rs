@@ -5,7 +5,9 @@ use std::time::Duration;
 use lapin::Confirmation;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel};
+use lapin::{BasicProperties, Channel, ConnectionStatus, PublisherConfirm};
+
+use tokio::time::{Instant, timeout};
 
 use super::declare::declare_again;
 use super::{AmqpError, Link};
@@ -74,10 +76,20 @@ pub(super) fn judge(confirmation: Confirmation, queue: &str) -> Result<(), AmqpE
     }
 }
 
+/// A broker that says nothing of an alarm confirms within this time, or never: one that was killed and comes back may have
+/// taken a message before its queues were there.
+pub(super) const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
+
+/// Whether a confirm that has been waited for this long does not come any more.
+pub(super) fn is_lost(waited: Duration, status: &ConnectionStatus) -> bool {
+    waited >= CONFIRMED_WITHIN && !status.blocked()
+}
+
 /// A channel on which every message is confirmed.
 #[derive(Clone)]
 pub struct Sender {
     channel: Channel,
+    status: ConnectionStatus,
 }
 
 impl Sender {
@@ -85,7 +97,22 @@ impl Sender {
     pub async fn open(link: &Link) -> Result<Self, AmqpError> {
         let channel = link.channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        Ok(Self { channel })
+        let status = link.connection().status().clone();
+        Ok(Self { channel, status })
+    }
+
+    /// Waits for a confirm; an alarm of the broker may take as long as it takes.
+    async fn confirmed(&self, mut confirm: PublisherConfirm) -> Result<Confirmation, AmqpError> {
+        let begun = Instant::now();
+        loop {
+            match timeout(CONFIRMED_WITHIN, &mut confirm).await {
+                Ok(confirmation) => return Ok(confirmation?),
+                Err(_) if is_lost(begun.elapsed(), &self.status) => {
+                    return Err(AmqpError::Lost("a confirm did not come".into()));
+                }
+                Err(_) => {}
+            }
+        }
     }
 
     /// Sends to a queue by the default exchange; returns when the broker has it on disk (quorum: a majority has).
@@ -153,7 +180,10 @@ impl Sender {
             .channel
             .basic_publish(exchange.into(), queue.into(), options, body, properties)
             .await?;
-        judge(confirm.await?, if exchange.is_empty() { queue } else { exchange })
+        judge(
+            self.confirmed(confirm).await?,
+            if exchange.is_empty() { queue } else { exchange },
+        )
     }
 
     /// Says something to everybody who listens on an exchange, without waiting for listeners.
@@ -164,6 +194,6 @@ impl Sender {
             .channel
             .basic_publish(exchange.into(), "".into(), options, body, properties)
             .await?;
-        judge(confirm.await?, exchange)
+        judge(self.confirmed(confirm).await?, exchange)
     }
 }

@@ -44,6 +44,8 @@ pub struct Base {
     pub manifest: Option<Manifest>,
     /// The version that is active in Azkaban.
     pub active: Option<BaseRef>,
+    /// Whether that one is ours.
+    pub by_us: bool,
     /// Whether the active version is not what counts: it has to be uploaded even if no change waits.
     pub repair: bool,
     /// Flows (lower-case ids) that are back only through that upload, where they had been lost.
@@ -92,6 +94,7 @@ impl Base {
             loaded,
             manifest: None,
             active: None,
+            by_us: false,
             repair: false,
             restored: BTreeSet::new(),
             dropped: BTreeMap::new(),
@@ -110,15 +113,17 @@ impl Base {
         Ok(truth(vec![version], &[])?.base)
     }
 
-    /// Takes note of what Azkaban lists. `Err`: neither what counts nor what any other version would make: somebody has just
-    /// uploaded, or Azkaban reads the project otherwise than our loader.
+    /// Takes note of what Azkaban lists. Where flows of an upload of ours are missing, it is made again. `Err`: neither what
+    /// counts nor what any other version would make: somebody has just uploaded, or Azkaban reads the project otherwise than our
+    /// loader.
     ///
     /// # Errors
     /// The difference, as a clause.
     pub fn compare(&mut self, listed: BTreeSet<String>) -> Result<(), String> {
         let made: BTreeSet<String> = self.loaded.listed().into_iter().map(str::to_owned).collect();
         if listed != made {
-            if !self.otherwise.contains(&listed) {
+            let left_out = self.by_us && listed.is_subset(&made);
+            if !left_out && !self.otherwise.contains(&listed) {
                 let more = listed.difference(&made).next();
                 let fewer = made.difference(&listed).next();
                 return Err(match (more, fewer) {
@@ -131,7 +136,15 @@ impl Base {
                     }
                 });
             }
-            // a failed install of Flow 2.0 can leave its flows active (azkaban-api.md, fact 5)
+            // a schedule goes with its flow
+            let missing = made.difference(&listed).filter(|_| left_out);
+            let entries = missing.filter_map(|flow| self.manifest.as_ref()?.flows.get(&fold(flow)));
+            for entry in entries {
+                let cron = entry.cron.clone().map(|cron| (entry.name.key(), cron));
+                self.dropped.extend(cron);
+            }
+            // flows can be missing without a word, and a failed install of Flow 2.0 can leave its flows active
+            // (azkaban-api.md, facts 5 and 6)
             self.repair = true;
         }
         self.listed = listed;

@@ -320,7 +320,31 @@ fn a_listed_flow_that_nothing_explains_is_an_error_and_a_half_failed_install_is_
     base.compare(listed(&["a"])).unwrap();
     assert!(!base.repair);
     assert!(told(vec![first()]).base.compare(listed(&["a", "new"])).is_err());
-    assert!(told(vec![first()]).base.compare(listed(&[])).is_err());
+    let by_hand = theirs(2, &[("a", "x"), ("c", "x")], Some(&first()));
+    let mut base = told(vec![first(), by_hand]).base;
+    assert!(
+        base.compare(listed(&["a"])).is_err(),
+        "what people uploaded is not ours to repeat"
+    );
+    let mut base = told(vec![first()]).base;
+    base.compare(listed(&[])).unwrap();
+    assert!(base.repair, "a flow of ours was left out");
+    let mut scheduled = told(vec![first()]).base;
+    let cron = "0 0 3 ? * *".to_owned();
+    scheduled
+        .manifest
+        .as_mut()
+        .unwrap()
+        .flows
+        .get_mut("a")
+        .unwrap()
+        .cron = Some(cron.clone());
+    scheduled.compare(listed(&[])).unwrap();
+    assert_eq!(
+        scheduled.dropped,
+        [("a".to_owned(), cron)].into(),
+        "its schedule went with it"
+    );
     let failed = ours(2, 2, 1, &[("b", "x", 2)], &[("a", 3)]);
     let mut base = truth(vec![first()], &[failed]).unwrap().base;
     base.compare(listed(&["b"])).unwrap();

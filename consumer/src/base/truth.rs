@@ -125,6 +125,7 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
         strays.extend(flows_of(newest));
         otherwise.push(list_of(newest));
     }
+    let by_us = newest.ours().is_some();
     let source = landed.swap_remove(so.from);
     let manifest = so.manifest.map(|manifest| Manifest {
         generation: so.highest,
@@ -137,6 +138,7 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
         loaded,
         manifest,
         active: Some(active),
+        by_us,
         repair: so.repair,
         restored,
         dropped: BTreeMap::new(),

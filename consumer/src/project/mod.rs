@@ -75,7 +75,8 @@ pub struct Safeguards {
     pub manifest: bool,
     /// An answer with another version than the next one is looked into.
     pub version_check: bool,
-    /// Flows that no change takes away may not vanish.
+    /// Flows that no change takes away may not vanish: what Azkaban lists is compared with the base as it is read, and with the
+    /// plan before it is uploaded.
     pub shrink_guard: bool,
     /// The flow list is compared after an upload.
     pub read_back: bool,

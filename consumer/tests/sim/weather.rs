@@ -52,6 +52,8 @@ pub(crate) struct Weather {
     pub(crate) page: u64,
     /// A persist that fails.
     pub(crate) persist_failure: u64,
+    /// An upload of ours that is answered well, and lacks a flow.
+    pub(crate) leaves_out: u64,
     /// An upload that the server is at for up to 45 minutes.
     pub(crate) stuck: u64,
     /// A body that takes long to be sent.
@@ -96,6 +98,7 @@ impl Weather {
         weather.poison = some(dice, 3, 20, 150);
         weather.visits = some(dice, 3, 1, 5);
         weather.recreate = some(dice, 8, 1, 1) == 1;
+        weather.leaves_out = some(dice, 6, 5, 50);
         weather
     }
 
@@ -125,6 +128,7 @@ impl Weather {
             lost_answer: 0,
             page: 0,
             persist_failure: 0,
+            leaves_out: 0,
             stuck: 0,
             slow_body: 0,
             lost_confirm: 0,

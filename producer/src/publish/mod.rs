@@ -92,11 +92,14 @@ pub async fn publish(
     let tally = Arc::new(Mutex::new(Tally::default()));
     let notice = listener(reporter.clone(), stage.clone(), Arc::clone(&tally));
     let mut publisher = Publisher::open(settings.amqp_url(), "flowlift publish", give_up, notice).await?;
-    let wire = set_up(publisher.link(), settings, reporter).await?.wire;
+    let record = publisher.with_link(async |link| set_up(link, settings, reporter).await);
+    let wire = record.await?.wire;
     publisher.remakes_queues_of(settings.shards);
     let run = RunId::fresh();
-    let event = |rank| opened_record(run, rank, job.describe.clone(), job.owner.clone());
-    let open = OpenRun::open(publisher.link(), run, now_ms(), event).await?;
+    let event = &|rank| opened_record(run, rank, job.describe.clone(), job.owner.clone());
+    let open = publisher
+        .with_link(async |link| OpenRun::open(link, run, now_ms(), event).await)
+        .await?;
     let began = Instant::now();
     opened(run)?;
     let frame = Frame {

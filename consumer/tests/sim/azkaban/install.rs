@@ -124,6 +124,10 @@ async fn store(w: &W, id: ProjectId, upload: &Upload, long: Ms) -> Result<(), Cl
         let words = "upload project files failed.";
         return Err(install_failed(words, Some(version)));
     }
+    if by_us && w.strikes(w.weather.leaves_out) {
+        tell!(w, "azkaban: leaves a flow of {} out, silently", upload.file);
+        with(w, id, super::project::Project::leave_out);
+    }
     let now = w.now();
     with(w, id, |project| {
         project.log_upload(now, &upload.who, &upload.file);

@@ -92,6 +92,20 @@ impl Project {
         self.content = self.versions.get(&version).and_then(|row| row.content.clone());
     }
 
+    /// One of the flows, without a schedule, does not become active; the zip that is kept has it.
+    pub(crate) fn leave_out(&mut self) {
+        let Some(content) = &self.content else { return };
+        let unscheduled = |flow: &String| !self.schedules.contains_key(&fold(flow));
+        let Some(flow) = content.listed().into_iter().find(unscheduled) else {
+            return;
+        };
+        let mut tree = content.tree.clone();
+        let own =
+            |path: &String| path.starts_with(&format!("{flow}.")) || path.starts_with(&format!("{flow}~"));
+        tree.retain(|path, _| !own(path));
+        self.content = Some(Content::of(tree));
+    }
+
     /// Notes whose version becomes active next. Returns whether nothing that is kept tells any more what counted: the last one
     /// that a consumer made from what was active is too old.
     pub(crate) fn may_forget(&mut self, version: u32, content: &Content, by_us: bool) -> bool {

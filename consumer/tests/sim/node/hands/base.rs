@@ -55,7 +55,9 @@ async fn find(w: &W, here: &Place) -> Result<BaseInHand, Trouble> {
         tell!(w, "night-{}: finds in {key}: {finding:?}", here.node + 1);
     }
     let mut base = told.base;
-    base.compare(listed).map_err(Trouble::Later)?;
+    if w.safeguards.shrink_guard {
+        base.compare(listed).map_err(Trouble::Later)?;
+    }
     Ok(BaseInHand {
         base: Rc::new(base),
         exists: true,
