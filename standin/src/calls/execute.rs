@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::calls::executor::OnExecution;
-use crate::calls::options::{self, Asked, Disabling, admin_parameters};
+use crate::calls::options::{self, Asked, Disabling};
 use crate::exec::execution::Phase;
 use crate::exec::status::Status;
 use crate::exec::submit::{Order, submit};
@@ -67,14 +67,7 @@ async fn start(
 ) -> Result<(String, i32), String> {
     let flow = request.param("flow").unwrap_or_default().to_owned();
     let mut options = asked.options;
-    if session.user.admin {
-        admin_parameters(request)?;
-    } else {
-        let admins_only = ["flowPriority", "useExecutor"];
-        options
-            .parameters
-            .retain(|(name, _)| !admins_only.contains(&name.as_str()));
-    }
+    options::admins_only(&session.user, &mut options)?;
     let locked = project.read().locks.contains_key(&flow);
     if asked.disabled == Disabling::Null && !locked {
         return Err("Cannot invoke \"java.util.Collection.toArray()\" because \"c\" is null".to_owned());

@@ -9,6 +9,7 @@ mod failures;
 mod flows;
 mod locks;
 mod logins;
+mod old_schedules;
 mod permissions;
 mod persist;
 mod projects;
