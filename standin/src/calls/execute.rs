@@ -130,7 +130,6 @@ pub(super) fn resume(call: &OnExecution<'_>, ret: &mut HashMapJson) {
     }
 }
 
-/// Only refusals: while a flow runs, nothing is tried again here.
 pub(super) fn retry(call: &OnExecution<'_>, ret: &mut HashMapJson) {
     if matches!(call.execution.status(), Status::Failed | Status::Succeeded) {
         return ret.put("error", "Flow has already finished. Please re-execute.");
@@ -138,6 +137,9 @@ pub(super) fn retry(call: &OnExecution<'_>, ret: &mut HashMapJson) {
     match call.execution.phase() {
         Phase::Over => ret.put("error", not_running(call)),
         Phase::Afterglow => ret.put("error", gone(call)),
-        Phase::Queued | Phase::Running => {}
+        Phase::Queued | Phase::Running => {
+            let user = &call.session.user.name;
+            call.execution.change(|run, now| run.retry_by(user, now));
+        }
     }
 }

@@ -176,12 +176,6 @@ impl Props {
             .chunks_exact(2)
             .map(move |pair| (next(pair[0]), next(pair[1])))
     }
-
-    pub(crate) fn get(&self, name: &str) -> Option<String> {
-        self.iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value)
-    }
 }
 
 #[cfg(test)]
@@ -198,9 +192,5 @@ mod tests {
             .into();
         let packed = Props::new(props.iter());
         assert_eq!(packed.iter().collect::<BTreeMap<_, _>>(), props);
-        assert_eq!(
-            (packed.get("empty"), packed.get("x")),
-            (Some(String::new()), None)
-        );
     }
 }

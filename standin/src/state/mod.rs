@@ -3,6 +3,7 @@
 pub(crate) mod faults;
 pub(crate) mod flows;
 pub(crate) mod journal;
+pub(crate) mod overrides;
 pub(crate) mod period;
 pub(crate) mod permission;
 pub(crate) mod persist;
