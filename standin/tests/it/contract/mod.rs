@@ -5,6 +5,7 @@ mod downloads;
 mod execution_logs;
 mod execution_refusals;
 mod executions;
+mod expressions;
 mod failures;
 mod flows;
 mod locks;
