@@ -1,5 +1,6 @@
 //! What the server remembers: users and sessions, projects, schedules, faults, counters. No HTTP in here.
 
+pub(crate) mod emails;
 pub(crate) mod faults;
 pub(crate) mod flows;
 pub(crate) mod journal;
