@@ -41,9 +41,10 @@ scale: ## 1, 2, 4, 3 consumers under a full backlog
 netns: ## two consumers on two network namespaces share the work of a third
 	@dev/netns
 
-test-folders: ## FOLDERS=DIR: project folders of other people, brought up by flowlift and by hand, must list the same flows
+test-folders: ## FOLDERS=DIR: project folders of other people must list the same flows by flowlift, by hand and (AZKABAN_URL=...) on the stand-in
 	@[[ -d "$$FOLDERS" ]] || { echo 'say where the project folders are: FOLDERS=DIR make test-folders' >&2; exit 64; }
 	FOLDERS=$$(realpath "$$FOLDERS") dev/broker run -- cargo test -p flowlift --test folders -- --nocapture
+	FOLDERS=$$(realpath "$$FOLDERS") cargo test -p azkaban-standin --test it folders:: -- --nocapture
 
 chaos: ## consumers, RabbitMQ and Azkaban die, hang and lie under load; nothing may be lost or undone (ROUNDS=n, ONLY=name, AZKABAN_URL=...)
 	@dev/chaos

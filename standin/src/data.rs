@@ -13,14 +13,13 @@ use serde::de::DeserializeOwned;
 use crate::exec::engine::Run;
 use crate::exec::execution::{Execution, Facts};
 use crate::exec::log::Log;
-use crate::exec::scan;
 use crate::exec::tree::Node;
 use crate::server::Server;
 use crate::state::flows::Flows;
 use crate::state::journal::Journal;
 use crate::state::now_ms;
 use crate::state::project::{Event, Project, Row, Version};
-use crate::state::schedules::Schedule;
+use crate::state::schedules::{Next, Schedule};
 use crate::state::store::{self, Store};
 
 /// All rows, read before anything runs.
@@ -130,9 +129,11 @@ impl Kept {
         }
         for mut schedule in self.schedules {
             // What was missed while the server was down is skipped, as in Azkaban.
-            match scan::next_ms(server, &schedule.cron, now_ms()) {
-                Some(next) => schedule.next_ms = next,
-                None => schedule.ended = true,
+            match schedule.next(now_ms(), &server.options.time_zone) {
+                Ok(Next::At(next)) => schedule.next_ms = next,
+                Ok(Next::Never) => schedule.ended = true,
+                // One that was to fire once does so now.
+                Ok(Next::Gone) | Err(_) => {}
             }
             server.world.schedules.restore(schedule);
         }

@@ -13,7 +13,9 @@ use jiff::{ToSpan, Zoned};
 pub use fields::CronError;
 use fields::{BeforeLast, Days, Fields};
 
-/// How far a day is looked for: Quartz gives up after 100 years, people after a few.
+/// How far Quartz looks.
+const YEARS_MAX: i16 = 100;
+/// How far a day that is worked out is looked for: people give up after a few years.
 const MONTHS_AHEAD: usize = 12 * 40;
 
 /// Whether Quartz takes this expression: 6 or 7 fields, exactly one `?` for the day that is not asked for.
@@ -27,9 +29,8 @@ pub fn check_cron(text: &str) -> Result<(), CronError> {
 pub fn next_after(text: &str, after: &Zoned) -> Option<Zoned> {
     let fields = Fields::parse(text).ok()?;
     let Days::BeforeLast(day) = &fields.days else {
-        return croner(&fields.to_text(fields.days.to_text()))?
-            .find_next_occurrence(after, false)
-            .ok();
+        let found = croner(&fields.to_text(fields.days.to_text()))?.find_next_occurrence(after, false);
+        return found.ok().filter(|next| next.year() <= after.year() + YEARS_MAX);
     };
     // croner has no `L-3`: the day is worked out month by month
     let cron = croner(&fields.to_text(("*", "?")))?;
@@ -154,6 +155,13 @@ mod tests {
         ] {
             assert!(check_cron(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn years_that_quartz_does_not_reach_never_come() {
+        let now: Zoned = "2026-03-20T12:00:00[UTC]".parse().unwrap();
+        assert!(next_after("0 0 3 1 1 ? 2126", &now).is_some());
+        assert_eq!(next_after("0 0 3 1 1 ? 2127", &now), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::calls::executor::OnExecution;
-use crate::calls::options::{self, Asked, Disabling, admin_parameters};
+use crate::calls::options::{self, Asked, Disabling};
 use crate::exec::execution::Phase;
 use crate::exec::status::Status;
 use crate::exec::submit::{Order, submit};
@@ -67,14 +67,7 @@ async fn start(
 ) -> Result<(String, i32), String> {
     let flow = request.param("flow").unwrap_or_default().to_owned();
     let mut options = asked.options;
-    if session.user.admin {
-        admin_parameters(request)?;
-    } else {
-        let admins_only = ["flowPriority", "useExecutor"];
-        options
-            .parameters
-            .retain(|(name, _)| !admins_only.contains(&name.as_str()));
-    }
+    options::admins_only(&session.user, &mut options)?;
     let locked = project.read().locks.contains_key(&flow);
     if asked.disabled == Disabling::Null && !locked {
         return Err("Cannot invoke \"java.util.Collection.toArray()\" because \"c\" is null".to_owned());
@@ -137,7 +130,6 @@ pub(super) fn resume(call: &OnExecution<'_>, ret: &mut HashMapJson) {
     }
 }
 
-/// Only refusals: while a flow runs, nothing is tried again here.
 pub(super) fn retry(call: &OnExecution<'_>, ret: &mut HashMapJson) {
     if matches!(call.execution.status(), Status::Failed | Status::Succeeded) {
         return ret.put("error", "Flow has already finished. Please re-execute.");
@@ -145,6 +137,9 @@ pub(super) fn retry(call: &OnExecution<'_>, ret: &mut HashMapJson) {
     match call.execution.phase() {
         Phase::Over => ret.put("error", not_running(call)),
         Phase::Afterglow => ret.put("error", gone(call)),
-        Phase::Queued | Phase::Running => {}
+        Phase::Queued | Phase::Running => {
+            let user = &call.session.user.name;
+            call.execution.change(|run, now| run.retry_by(user, now));
+        }
     }
 }

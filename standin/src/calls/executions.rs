@@ -136,16 +136,18 @@ pub(super) fn info(call: &OnExecution<'_>, project: &Project, ret: &mut HashMapJ
     ret.put("nodeStatus", statuses);
 }
 
-/// Whom a flow writes to, and when it is due. Flows here write to nobody.
+/// Whom a flow would write to, and when it is due.
 pub(super) fn flow_info(server: &Server, project: &Project, name: &str, flow: &str, ret: &mut HashMapJson) {
-    if project.read().flows.get(flow).is_none() {
+    let emails = project.read().flows.get(flow).map(|flow| flow.emails.clone());
+    let Some(emails) = emails else {
         return ret.put(
             "error",
             format!("Error loading flow. Flow {flow} doesn't exist in {name}"),
         );
-    }
-    ret.put("successEmails", Json::List(Vec::new()));
-    ret.put("failureEmails", Json::List(Vec::new()));
+    };
+    let emails = emails.unwrap_or_default();
+    ret.put("successEmails", Json::texts(emails.success));
+    ret.put("failureEmails", Json::texts(emails.failure));
     if let Some(schedule) = server.world.schedules.of_flow(project.id, flow) {
         ret.put("scheduled", schedule.next_ms);
     }

@@ -7,6 +7,7 @@ use crate::exec::execution::Execution;
 use crate::exec::status::Status;
 use crate::exec::tree;
 use crate::state::flows::{Flow, Flows, Node, Props};
+use crate::state::project::State;
 use crate::wire::failure::Failure;
 use crate::wire::java::hash_order;
 use crate::wire::json::{HashMapJson, Json};
@@ -130,54 +131,31 @@ pub(super) async fn node_data(call: &Call<'_>, ret: &mut HashMapJson) -> Done {
     ret.put("flow", id.to_owned());
     ret.put("type", node.kind.to_string());
     call.server.faults.database().await;
-    let Some(props) = stored(call, node) else {
+    let props = stored(&call.project.read(), node).map(|props| props.iter().collect::<HashMapJson>());
+    let Some(props) = props else {
         ret.put("error", format!("Properties for {node_id} isn't found."));
         return Ok(());
     };
-    ret.put("props", props_json(props));
+    ret.put("props", props);
     if let Some(embedded) = node.embedded.as_deref().filter(|_| *node.kind == *"flow") {
         fill_graph(&flows, &call.project.name, embedded, ret);
     }
     Ok(())
 }
 
-/// A job's properties, unless their row could not be stored.
-fn stored<'a>(call: &Call<'_>, node: &'a Node) -> Option<&'a Props> {
+/// A job's properties as uploaded, unless their row could not be stored.
+pub(super) fn stored<'a>(state: &State, node: &'a Node) -> Option<&'a Props> {
     let name = node.source.rsplit('/').next().unwrap_or_default();
-    let state = call.project.read();
     let missing = state.missing.contains(&*node.source) || state.missing.contains(name);
     (!missing).then_some(&node.props)
-}
-
-fn props_json(props: &Props) -> HashMapJson {
-    props.iter().collect()
-}
-
-pub(super) async fn job_info(call: &Call<'_>, ret: &mut HashMapJson) -> Done {
-    let (id, job) = (call.request.need("flowName")?, call.request.need("jobName")?);
-    let flows = active(call);
-    let Some(flow) = flows.get(id) else {
-        return unknown_flow(call, id, ret);
-    };
-    let Some(node) = flow.node(job) else {
-        ret.put("error", format!("Job {job} not found in flow {id}"));
-        return Ok(());
-    };
-    call.server.faults.database().await;
-    let props = stored(call, node);
-    ret.put("jobName", node.id.to_string());
-    ret.put("jobType", props.and_then(|props| props.get("type")));
-    // Nothing overrides: both lists are the job's own properties.
-    ret.put("generalParams", props.map(props_json).unwrap_or_default());
-    ret.put("overrideParams", props.map(props_json).unwrap_or_default());
-    Ok(())
 }
 
 /// Locks or unlocks a flow; a locked one can be neither executed nor scheduled.
 pub(super) async fn set_lock(call: &Call<'_>, ret: &mut HashMapJson) -> Done {
     let id = call.request.need("flowName")?;
     if active(call).get(id).is_none() {
-        return unknown_flow(call, id, ret);
+        unknown_flow(call, id, ret);
+        return Ok(());
     }
     let locked = call.request.need("isLocked")?.eq_ignore_ascii_case("true");
     let why = call
@@ -203,19 +181,19 @@ pub(super) async fn set_lock(call: &Call<'_>, ret: &mut HashMapJson) -> Done {
 pub(super) fn is_locked(call: &Call<'_>, ret: &mut HashMapJson) -> Done {
     let id = call.request.need("flowName")?;
     if active(call).get(id).is_none() {
-        return unknown_flow(call, id, ret);
+        unknown_flow(call, id, ret);
+        return Ok(());
     }
     ret.put("flowId", id.to_owned());
     ret.put("isLocked", call.project.read().locks.contains_key(id));
     Ok(())
 }
 
-fn unknown_flow(call: &Call<'_>, id: &str, ret: &mut HashMapJson) -> Done {
+pub(super) fn unknown_flow(call: &Call<'_>, id: &str, ret: &mut HashMapJson) {
     ret.put(
         "error",
         format!("Flow {id} not found in project {}", call.project.name),
     );
-    Ok(())
 }
 
 /// Newest first. Unknown flows have none.

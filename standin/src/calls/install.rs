@@ -186,7 +186,11 @@ async fn store(
     drop(_storing);
     let first = project.read().version - server.options.retention;
     let in_use = server.executions.versions_in_use(project.id);
-    project.write().clean_before(project.id, first, &in_use);
+    let mut state = project.write();
+    state.clean_before(project.id, first, &in_use);
+    state
+        .overrides
+        .retain(|version, _| *version >= first || in_use.contains(version));
     Ok(())
 }
 

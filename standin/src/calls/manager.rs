@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::calls::{Answered, download, flows, front, permissions, projects, upload};
+use crate::calls::{Answered, download, flows, front, overrides, permissions, projects, upload};
 use crate::server::Server;
 use crate::state::permission::Right;
 use crate::state::project::Project;
@@ -116,7 +116,7 @@ fn right_for(word: &str) -> Option<(Option<Right>, bool)> {
             (Some(Right::Admin), true)
         }
         "setFlowLock" => (Some(Right::Admin), false),
-        "changeDescription" => (Some(Right::Write), false),
+        "changeDescription" | "setJobOverrideProperty" => (Some(Right::Write), false),
         "fetchProjectLogs"
         | "fetchflowjobs"
         | "fetchflowdetails"
@@ -143,7 +143,8 @@ async fn run(word: &str, call: &Call<'_>, ret: &mut HashMapJson) -> Result<(), F
         "fetchflowjobs" => flows::jobs(call, ret),
         "fetchflowdetails" => flows::details(call, ret),
         "fetchflownodedata" => flows::node_data(call, ret).await,
-        "fetchJobInfo" => flows::job_info(call, ret).await,
+        "fetchJobInfo" => overrides::job_info(call, ret).await,
+        "setJobOverrideProperty" => overrides::set(call, ret).await,
         "setFlowLock" => flows::set_lock(call, ret).await,
         "isFlowLocked" => flows::is_locked(call, ret),
         "fetchFlowExecutions" => flows::executions(call, ret),

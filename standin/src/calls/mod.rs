@@ -12,6 +12,7 @@ mod install;
 mod manager;
 mod names;
 mod options;
+mod overrides;
 mod permissions;
 mod projects;
 mod schedule;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::exec::options::{Disabled, ExecutionOptions, FailureAction};
+use crate::options::User;
 use crate::wire::failure::Failure;
 use crate::wire::request::Request;
 
@@ -95,13 +96,40 @@ fn one_disabled(value: &Value) -> Option<Disabled> {
     }
 }
 
-/// Parameters only an administrator may set, and only to numbers.
-pub(super) fn admin_parameters(request: &Request) -> Result<(), String> {
-    let numeric = |value: &str| value.chars().all(char::is_numeric);
-    let mut parameters = request.group("flowOverride").into_iter();
-    let wrong = parameters
-        .find(|(name, value)| matches!(name.as_str(), "flowPriority" | "useExecutor") && !numeric(value));
-    wrong.map_or(Ok(()), |(name, _)| Err(format!("{name} should be an integer")))
+/// Parameters only an administrator may set.
+const NUMBERS: &[&str] = &["flowPriority", "useExecutor"];
+const FLAGS: &[&str] = &["java.enable.debug", "enable.dev.pod"];
+
+/// Parameters only an administrator may set are dropped for others, and checked for administrators.
+pub(super) fn admins_only(user: &User, options: &mut ExecutionOptions) -> Result<(), String> {
+    let parameters = &mut options.parameters;
+    if !user.admin {
+        let numbers_and_flags = [NUMBERS, FLAGS].concat();
+        parameters.retain(|(name, _)| !numbers_and_flags.contains(&name.as_str()));
+        return Ok(());
+    }
+    let is_wrong = |name: &str, fits: fn(&str) -> bool| {
+        let value = parameters.iter().find(|(known, _)| known == name);
+        value.is_some_and(|(_, value)| !fits(value))
+    };
+    if let Some(name) = NUMBERS.iter().find(|name| is_wrong(name, is_number)) {
+        return Err(format!("{name} should be an integer"));
+    }
+    if let Some(name) = FLAGS.iter().find(|name| is_wrong(name, is_boolean)) {
+        return Err(format!("{name} should be boolean"));
+    }
+    Ok(())
+}
+
+/// What commons-lang takes for a number.
+fn is_number(text: &str) -> bool {
+    text.chars().all(char::is_numeric)
+}
+
+/// What commons-lang takes for a boolean.
+fn is_boolean(text: &str) -> bool {
+    let words = ["true", "false", "on", "off", "yes", "no", "y", "n", "t", "f"];
+    words.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 /// Addresses between commas, semicolons or blanks.

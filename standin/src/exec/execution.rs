@@ -11,6 +11,7 @@ use crate::exec::engine::{Act, Run};
 use crate::exec::log::{Level, Log, line};
 use crate::exec::options::ExecutionOptions;
 use crate::exec::status::Status;
+use crate::exec::tree::ROOT;
 use crate::state::journal::{Change, Journal};
 use crate::state::{lock, now_ms};
 
@@ -46,10 +47,10 @@ pub(crate) enum Phase {
 pub(crate) struct Execution {
     pub(crate) facts: Facts,
     pub(crate) zone: TimeZone,
-    /// Cancelled when its jobs are to be killed.
-    pub(crate) kill: CancellationToken,
     /// Tells that a status has changed.
     pub(crate) changed: watch::Sender<()>,
+    /// Cancelled when the jobs that run are to be killed; later ones have another.
+    kill: Mutex<CancellationToken>,
     phase: Mutex<Phase>,
     run: Mutex<Run>,
     /// By nested id and attempt; the flow's own under an empty id.
@@ -69,8 +70,8 @@ impl Execution {
         let execution = Self {
             facts,
             zone,
-            kill: CancellationToken::new(),
             changed: watch::Sender::new(()),
+            kill: Mutex::default(),
             phase: Mutex::new(Phase::Queued),
             run: Mutex::new(run),
             logs: Mutex::default(),
@@ -105,7 +106,8 @@ impl Execution {
         for act in run.acts() {
             match act {
                 Act::Log(text) => self.flow_log(&text),
-                Act::KillJobs => self.kill.cancel(),
+                Act::Error(text) => self.flow_line(Level::Error, &text),
+                Act::KillJobs => std::mem::take(&mut *lock(&self.kill)).cancel(),
                 Act::Ended(at) => self.save_node(&run, at),
                 // Nobody is there to carry it out when the server goes down.
                 act => drop(self.acts.send(act)),
@@ -137,8 +139,22 @@ impl Execution {
         !matches!(self.status(), Status::Succeeded | Status::Failed | Status::Killed)
     }
 
+    /// Is cancelled when a job is to be killed.
+    pub(crate) fn kill(&self, run: &Run, at: usize) -> CancellationToken {
+        let mut kill = lock(&self.kill).clone();
+        if run.nodes[at].killed || (at == ROOT && run.is_killed()) {
+            kill = CancellationToken::new();
+            kill.cancel();
+        }
+        kill
+    }
+
     pub(crate) fn flow_log(&self, text: &str) {
-        let line = line(&self.zone, &self.facts.flow, Level::Info, text);
+        self.flow_line(Level::Info, text);
+    }
+
+    fn flow_line(&self, level: Level, text: &str) {
+        let line = line(&self.zone, &self.facts.flow, level, text);
         self.push("", 0, &line);
     }
 

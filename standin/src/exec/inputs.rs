@@ -9,25 +9,40 @@ use uuid::Uuid;
 use crate::exec::execution::Facts;
 use crate::exec::props::{Props, layered};
 use crate::exec::tree::{Node, ROOT};
-use crate::state::flows::Flows;
+use crate::state::flows::{self, Flows};
+use crate::state::overrides;
+use crate::state::project::Project;
 
 /// The layers all jobs of an execution share.
 #[derive(Debug)]
 pub(super) struct Inputs {
     flows: Arc<Flows>,
+    /// For what was set by hand; none for a project that is gone.
+    project: Option<Arc<Project>>,
+    version: i32,
     /// `azkaban.flow...`, and what the one who started it overrides.
     common: Props,
 }
 
 impl Inputs {
-    pub(super) fn new(facts: &Facts, flows: Arc<Flows>, zone: &TimeZone) -> Self {
+    pub(super) fn new(
+        facts: &Facts,
+        flows: Arc<Flows>,
+        project: Option<Arc<Project>>,
+        zone: &TimeZone,
+    ) -> Self {
         let mut common = common(facts, zone);
         common.extend(facts.options.parameters.iter().cloned());
-        Self { flows, common }
+        Self {
+            flows,
+            project,
+            version: facts.version,
+            common,
+        }
     }
 
     /// A job's properties, the strongest last: `.properties` files or the flow's config, the flows around it, what the
-    /// jobs before gave, its own.
+    /// jobs before gave, its own, which may have been set by hand until now.
     pub(super) fn of(&self, nodes: &[Node], at: usize) -> Props {
         let mut around = Vec::new();
         let mut flow = nodes[at].parent;
@@ -47,10 +62,17 @@ impl Inputs {
             let node = flow.and_then(|flow| self.flows.get(flow)?.node(&nodes[at].id));
             if let Some(node) = node {
                 inherited = node.inherited.iter().flat_map(|props| props.iter()).collect();
-                own.push(node.props.iter().collect());
+                let set = flow.and_then(|flow| self.set_by_hand(flow, node));
+                own.push(set.unwrap_or_else(|| node.props.iter().collect()));
             }
         }
         layered([&inherited, &self.common].into_iter().chain(&own))
+    }
+
+    fn set_by_hand(&self, flow: &str, node: &flows::Node) -> Option<Props> {
+        let state = self.project.as_ref()?.read();
+        let all = state.overrides.get(&self.version)?;
+        all.get(&overrides::key(flow, node)).cloned()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Executions: flows that run.
 //!
-//! `engine`, `tree`, `condition`, `props`, `command` are pure: which job runs next, with what, and what becomes of the
+//! `engine`, `tree`, `condition`, `props`, `expression`, `command` are pure: which job runs next, with what, and what becomes of the
 //! flow. `runner` and `job` carry it out, `process` touches the operating system, `files` the disk. `execution` is what
 //! the calls see of one, `table` all of them; `submit` starts one, for a call or for a schedule (`scan`).
 
@@ -8,6 +8,7 @@ mod command;
 pub(crate) mod condition;
 pub(crate) mod engine;
 pub(crate) mod execution;
+mod expression;
 mod files;
 mod inputs;
 mod job;

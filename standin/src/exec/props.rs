@@ -1,6 +1,8 @@
-//! Properties a job runs with: layers over each other, `${name}` replaced (pure).
+//! Properties a job runs with: layers over each other, `${name}` replaced, `$(...)` evaluated (pure).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use crate::exec::expression;
 
 /// Names and values.
 pub(crate) type Props = BTreeMap<String, String>;
@@ -19,14 +21,16 @@ pub(crate) fn layered<'a>(layers: impl IntoIterator<Item = &'a Props>) -> Props 
     all
 }
 
-/// Replaces `${name}` in all values, or says in Azkaban's words why it cannot be done. `$(...)` is left as it is.
+/// Replaces `${name}` in all values and evaluates `$(...)` then, or says in Azkaban's words why it cannot be done.
 pub(crate) fn resolve(props: &Props) -> Result<Props, String> {
-    let mut done = HashMap::new();
+    let mut done = BTreeMap::new();
     for (name, value) in props {
         let resolved = replace(value, props, &mut vec![name.as_str()])?;
         done.insert(name.clone(), resolved);
     }
-    Ok(done.into_iter().collect())
+    done.into_iter()
+        .map(|(name, value)| Ok((name, expression::evaluate(&value)?)))
+        .collect()
 }
 
 fn replace<'a>(value: &'a str, props: &'a Props, visited: &mut Vec<&'a str>) -> Result<String, String> {

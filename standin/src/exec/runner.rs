@@ -10,6 +10,7 @@ use crate::exec::execution::{Execution, Phase};
 use crate::exec::files::ExecutionFiles;
 use crate::exec::inputs::Inputs;
 use crate::exec::job;
+use crate::exec::tree::ROOT;
 use crate::server::Server;
 use crate::state::flows::Flows;
 use crate::state::now_ms;
@@ -56,9 +57,10 @@ async fn carry_out(
     mut acts: UnboundedReceiver<Act>,
     ends: &CancellationToken,
 ) {
+    let kill = execution.kill(&execution.run(), ROOT);
     let _thread = tokio::select! {
         thread = Arc::clone(&server.executions.threads).acquire_owned() => thread.ok(),
-        () = execution.kill.cancelled() => None,
+        () = kill.cancelled() => None,
     };
     execution.set_phase(Phase::Running);
     let facts = &execution.facts;
@@ -80,7 +82,12 @@ async fn carry_out(
     let shared = Arc::new(job::Shared {
         execution: Arc::clone(execution),
         other,
-        inputs: Inputs::new(facts, flows, &execution.zone),
+        inputs: Inputs::new(
+            facts,
+            flows,
+            server.world.project_by_id(facts.project),
+            &execution.zone,
+        ),
         files,
         threads: tokio::sync::Semaphore::new(JOB_THREADS),
         ends: ends.clone(),
@@ -88,7 +95,16 @@ async fn carry_out(
     execution.change(|run, now| run.start(now));
     while let Some(act) = acts.recv().await {
         match act {
-            Act::Start(at) => drop(server.tasks.spawn(job::run(Arc::clone(&shared), at))),
+            Act::Start(at) => {
+                let props = shared.inputs.of(&execution.run().nodes, at);
+                if props.contains_key("type") {
+                    server.tasks.spawn(job::run(Arc::clone(&shared), at, props));
+                } else {
+                    let exception =
+                        "azkaban.utils.UndefinedPropertyException: Missing required property 'type'";
+                    execution.change(|run, now| run.breaks_off(exception, now));
+                }
+            }
             Act::Finish => break,
             _ => {}
         }

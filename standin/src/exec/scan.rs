@@ -5,9 +5,6 @@
 
 use std::sync::Arc;
 
-use flowlift_azkaban::cron;
-use jiff::Timestamp;
-
 use crate::exec::submit::{Order, submit};
 use crate::server::Server;
 use crate::state::now_ms;
@@ -31,8 +28,13 @@ async fn scan(server: &Arc<Server>) {
     for schedule in due {
         server.faults.database().await;
         fire(server, &schedule).await;
-        let next = next_ms(server, &schedule.cron, now_ms());
-        server.world.schedules.fired(schedule.id, next);
+        match schedule.next(now_ms(), &server.options.time_zone) {
+            Ok(next) => server.world.schedules.fired(&schedule, next),
+            // As Azkaban's scanner: it stays due, and fires at each scan.
+            Err(error) => {
+                tracing::error!(id = schedule.id, %error, "a schedule does not come to its next time");
+            }
+        }
     }
 }
 
@@ -69,11 +71,4 @@ async fn fire(server: &Arc<Server>, schedule: &Schedule) {
             );
         }
     }
-}
-
-/// When a cron expression is due next; `None` when never.
-pub(crate) fn next_ms(server: &Server, expression: &str, after_ms: i64) -> Option<i64> {
-    let after = Timestamp::from_millisecond(after_ms).ok()?;
-    let next = cron::next_after(expression, &after.to_zoned(server.options.time_zone.clone()))?;
-    Some(next.timestamp().as_millisecond())
 }

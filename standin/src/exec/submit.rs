@@ -58,6 +58,14 @@ pub(crate) async fn submit(
             .and_then(|version| version.zip.clone());
         (Arc::clone(&state.flows), state.version, zip.unwrap_or_default())
     };
+    let emails = flows.get(&flow).and_then(|flow| flow.emails.clone());
+    let emails = emails.unwrap_or_default();
+    if !options.success_emails_overridden {
+        options.success_emails = emails.success;
+    }
+    if !options.failure_emails_overridden {
+        options.failure_emails = emails.failure;
+    }
     let nodes = tree::build(&flows, &flow);
     let Ok(Some(mut nodes)) = nodes else {
         return Err("Java heap space".to_owned());

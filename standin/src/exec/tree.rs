@@ -45,11 +45,17 @@ pub(crate) struct Node {
     pub(crate) update_ms: i64,
     pub(crate) attempt: u32,
     pub(crate) past: Vec<Attempt>,
-    /// How often it is tried again, and after how many milliseconds; known when it is first started.
+    /// How often it is tried again and after how many milliseconds, as its properties say; known when it is started.
     #[serde(skip)]
-    pub(crate) retries: u32,
+    pub(crate) retries: Option<String>,
     #[serde(skip)]
-    pub(crate) backoff_ms: u64,
+    pub(crate) backoff: Option<String>,
+    /// How long its next try waits.
+    #[serde(skip)]
+    pub(crate) delay_ms: u64,
+    /// It was started, and is to be killed.
+    #[serde(skip)]
+    pub(crate) killed: bool,
     /// Properties it gives to those that depend on it.
     #[serde(skip)]
     pub(crate) given: Arc<BTreeMap<String, String>>,
@@ -113,8 +119,10 @@ fn blank(id: &str) -> Node {
         update_ms: -1,
         attempt: 0,
         past: Vec::new(),
-        retries: 0,
-        backoff_ms: 0,
+        retries: None,
+        backoff: None,
+        delay_ms: 0,
+        killed: false,
         given: Arc::default(),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use flowlift_azkaban::load::{self, Loaded};
 use flowlift_azkaban::name::fold;
 
+use crate::state::emails::Emails;
 use crate::wire::java::hash_order;
 
 /// All flows of a project's active version, in Java's hash order.
@@ -23,6 +24,8 @@ pub(crate) struct Flow {
     pub(crate) id: Box<str>,
     /// Stored, but not listed.
     pub(crate) embedded: bool,
+    /// Whom it writes to; mostly to nobody.
+    pub(crate) emails: Option<Box<Emails>>,
     /// Sorted by id.
     pub(crate) nodes: Box<[Node]>,
 }
@@ -134,6 +137,7 @@ impl Flow {
         Self {
             id: id.into(),
             embedded,
+            emails: Emails::of(id, flow),
             nodes: flow.nodes.iter().map(&mut node).collect(),
         }
     }
@@ -176,12 +180,6 @@ impl Props {
             .chunks_exact(2)
             .map(move |pair| (next(pair[0]), next(pair[1])))
     }
-
-    pub(crate) fn get(&self, name: &str) -> Option<String> {
-        self.iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value)
-    }
 }
 
 #[cfg(test)]
@@ -198,9 +196,5 @@ mod tests {
             .into();
         let packed = Props::new(props.iter());
         assert_eq!(packed.iter().collect::<BTreeMap<_, _>>(), props);
-        assert_eq!(
-            (packed.get("empty"), packed.get("x")),
-            (Some(String::new()), None)
-        );
     }
 }

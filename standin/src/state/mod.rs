@@ -1,8 +1,11 @@
 //! What the server remembers: users and sessions, projects, schedules, faults, counters. No HTTP in here.
 
+pub(crate) mod emails;
 pub(crate) mod faults;
 pub(crate) mod flows;
 pub(crate) mod journal;
+pub(crate) mod overrides;
+pub(crate) mod period;
 pub(crate) mod permission;
 pub(crate) mod persist;
 pub(crate) mod project;

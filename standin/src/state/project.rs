@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::options::User;
 use crate::state::flows::Flows;
 use crate::state::journal::{Change, Journal};
+use crate::state::overrides::Overrides;
 use crate::state::permission::{Permission, Right};
 use crate::state::{now_ms, read, write};
 use crate::wire::java::utf16_len;
@@ -47,6 +48,8 @@ pub(crate) struct State {
     pub(crate) locks: HashMap<String, Option<String>>,
     /// Files of the active version whose properties could not be stored.
     pub(crate) missing: HashSet<String>,
+    /// Properties of jobs that were set by hand.
+    pub(crate) overrides: Overrides,
     pub(crate) versions: BTreeMap<i32, Version>,
     /// Oldest first.
     pub(crate) log: Vec<Event>,
@@ -115,6 +118,7 @@ impl Project {
                 modified_by: row.modified_by,
                 locks: row.locks,
                 missing: row.missing,
+                overrides: row.overrides,
                 users: row.users,
                 groups: row.groups,
                 proxies: row.proxies,
@@ -199,6 +203,8 @@ pub(crate) struct Row {
     modified_by: String,
     locks: HashMap<String, Option<String>>,
     missing: HashSet<String>,
+    #[serde(default)]
+    overrides: Overrides,
     users: Vec<(String, Permission)>,
     groups: Vec<(String, Permission)>,
     proxies: Vec<String>,
@@ -258,6 +264,7 @@ impl Project {
             modified_by: state.modified_by.clone(),
             locks: state.locks.clone(),
             missing: state.missing.clone(),
+            overrides: state.overrides.clone(),
             users: state.users.clone(),
             groups: state.groups.clone(),
             proxies: state.proxies.clone(),

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use flowlift_azkaban::cron;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::exec::options::ExecutionOptions;
 use crate::state::journal::{Change, Journal};
 use crate::state::lock;
+use crate::state::period::{Period, TooManySteps};
 
 /// One schedule.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,7 +21,13 @@ pub(crate) struct Schedule {
     /// The project's name as the caller wrote it.
     pub(crate) project_name: String,
     pub(crate) flow: String,
-    pub(crate) cron: String,
+    /// When it is due again and again; without this and the next only once.
+    pub(crate) cron: Option<String>,
+    #[serde(default)]
+    pub(crate) period: Option<Period>,
+    /// Its period is counted in UTC, not in the server's zone.
+    #[serde(default)]
+    pub(crate) utc: bool,
     pub(crate) user: String,
     pub(crate) first_ms: i64,
     pub(crate) next_ms: i64,
@@ -29,6 +39,33 @@ pub(crate) struct Schedule {
     pub(crate) options: Option<ExecutionOptions>,
     /// Azkaban's description of it, for the project log.
     pub(crate) text: String,
+}
+
+/// When a schedule is due after it has fired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    At(i64),
+    /// Never again, but it is not forgotten.
+    Never,
+    /// It was to fire once.
+    Gone,
+}
+
+impl Schedule {
+    /// When it is due after now, counted from the time it was due last.
+    pub(crate) fn next(&self, now_ms: i64, zone: &TimeZone) -> Result<Next, TooManySteps> {
+        let zone = if self.utc { &TimeZone::UTC } else { zone };
+        let zoned = |ms| Timestamp::from_millisecond(ms).map(|time| time.to_zoned(zone.clone()));
+        let (Ok(now), Ok(due)) = (zoned(now_ms), zoned(self.next_ms)) else {
+            return Ok(Next::Never);
+        };
+        let next = match (&self.cron, self.period) {
+            (Some(cron), _) => cron::next_after(cron, &now),
+            (None, Some(period)) => period.next_after(&due, &now)?,
+            (None, None) => return Ok(Next::Gone),
+        };
+        Ok(next.map_or(Next::Never, |next| Next::At(next.timestamp().as_millisecond())))
+    }
 }
 
 /// All of them.
@@ -84,15 +121,23 @@ impl Schedules {
         inner.by_id.values().filter(due).cloned().collect()
     }
 
-    /// It has fired; `None` when it is never due again. A schedule set anew meanwhile is left alone.
-    pub(crate) fn fired(&self, id: i32, next_ms: Option<i64>) {
+    /// It has fired. A schedule set anew meanwhile is left alone.
+    pub(crate) fn fired(&self, fired: &Schedule, next: Next) {
         let mut inner = lock(&self.inner);
-        let Some(schedule) = inner.by_id.get_mut(&id) else {
+        let Some(schedule) = inner.by_id.get_mut(&fired.id) else {
             return;
         };
-        match next_ms {
-            Some(next) => schedule.next_ms = next.max(schedule.next_ms),
-            None => schedule.ended = true,
+        match next {
+            Next::At(next) => schedule.next_ms = next.max(schedule.next_ms),
+            Next::Never => schedule.ended = true,
+            Next::Gone => {
+                let anew = schedule.next_ms != fired.next_ms;
+                drop(inner);
+                if !anew {
+                    self.remove(fired.id);
+                }
+                return;
+            }
         }
         let schedule = schedule.clone();
         self.save(&schedule);
@@ -169,20 +214,21 @@ mod tests {
 
     fn schedule(project: i32, flow: &str) -> Schedule {
         let (project_name, flow) = (format!("p{project}"), flow.to_owned());
-        let (cron, user, text) = ("0 0 3 ? * *".to_owned(), "azkaban".to_owned(), String::new());
         Schedule {
             id: -1,
             project,
             project_name,
             flow,
-            cron,
-            user,
+            cron: Some("0 0 3 ? * *".to_owned()),
+            period: None,
+            utc: false,
+            user: "azkaban".to_owned(),
             first_ms: 0,
             next_ms: 0,
             end_ms: i64::MAX,
             ended: false,
             options: None,
-            text,
+            text: String::new(),
         }
     }
 
@@ -198,6 +244,42 @@ mod tests {
             4,
             "a number is never given twice"
         );
+    }
+
+    #[test]
+    fn one_without_cron_and_period_fires_once() {
+        let schedules = Schedules::default();
+        let once = Schedule {
+            cron: None,
+            next_ms: 5,
+            ..schedule(1, "a")
+        };
+        let id = schedules.set(once.clone());
+        assert_eq!((schedules.due(5).len(), schedules.due(6).len()), (0, 1));
+        let due = schedules.due(6).remove(0);
+        assert_eq!(due.next(6, &TimeZone::UTC), Ok(Next::Gone));
+        schedules.set(Schedule { next_ms: 9, ..once });
+        schedules.fired(&due, Next::Gone);
+        assert_eq!(schedules.due(10).len(), 1, "it was set anew meanwhile");
+        schedules.fired(&schedules.due(10)[0], Next::Gone);
+        assert!(schedules.get(id).is_none());
+    }
+
+    #[test]
+    fn a_period_is_counted_from_the_time_it_was_due() {
+        let period = Period::parse("1h").unwrap();
+        let hourly = Schedule {
+            cron: None,
+            period,
+            next_ms: 5,
+            ..schedule(1, "a")
+        };
+        assert_eq!(hourly.next(8_000_000, &TimeZone::UTC), Ok(Next::At(10_800_005)));
+        let never = Schedule {
+            period: Period::parse("0h").unwrap(),
+            ..hourly
+        };
+        assert_eq!(never.next(6, &TimeZone::UTC), Err(TooManySteps));
     }
 
     #[test]

@@ -74,11 +74,6 @@ impl Failure {
         self.class == "javax.servlet.ServletException"
     }
 
-    /// Is it a null pointer?
-    pub(crate) fn is_null(&self) -> bool {
-        self.class.ends_with("NullPointerException")
-    }
-
     pub(crate) fn answer(&self, path: &str) -> Answer {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         if self.message.is_empty() {

@@ -123,7 +123,7 @@ impl Job<'_> {
             .collect();
         self.info(format!("Environment variables: {{{}}}", names.join(", ")));
         self.info(format!("Working directory: {}", folder.display()));
-        let kill = &self.shared.execution.kill;
+        let kill = &self.kill;
         if kill.is_cancelled() {
             self.info("The job is killed. Abort. No job process created.");
             return Ok(());

@@ -43,13 +43,13 @@ struct Failed {
 }
 
 /// Runs one job to its end.
-pub(super) async fn run(shared: Arc<Shared>, at: usize) {
+pub(super) async fn run(shared: Arc<Shared>, at: usize, props: Props) {
     let ends = shared.ends.clone();
     // Dropping it in the middle kills its process.
     tokio::select! {
         biased;
         () = ends.cancelled() => {}
-        () = Job::new(&shared, at).run() => {}
+        () = Job::new(&shared, at, props).run() => {}
     }
 }
 
@@ -58,13 +58,13 @@ struct Job<'a> {
     at: usize,
     id: String,
     nested: String,
-    kind: Arc<str>,
     attempt: u32,
+    kill: CancellationToken,
     props: Props,
 }
 
 impl<'a> Job<'a> {
-    fn new(shared: &'a Shared, at: usize) -> Self {
+    fn new(shared: &'a Shared, at: usize, props: Props) -> Self {
         let run = shared.execution.run();
         let node = &run.nodes[at];
         Self {
@@ -72,9 +72,9 @@ impl<'a> Job<'a> {
             at,
             id: node.id.clone(),
             nested: node.nested.clone(),
-            kind: Arc::clone(&node.kind),
             attempt: node.attempt,
-            props: shared.inputs.of(&run.nodes, at),
+            kill: shared.execution.kill(&run, at),
+            props,
         }
     }
 
@@ -91,23 +91,18 @@ impl<'a> Job<'a> {
         self.log(Level::Error, text.as_ref());
     }
 
-    fn number(&self, name: &str) -> Option<u64> {
-        self.props.get(name)?.trim().parse().ok()
-    }
-
     async fn run(mut self) {
         let execution = &self.shared.execution;
-        let (retries, backoff) = (self.number("retries"), self.number("retry.backoff"));
         let delay = execution.change(|run, _| {
             let node = &mut run.nodes[self.at];
-            node.retries = u32::try_from(retries.unwrap_or(0)).unwrap_or(u32::MAX);
-            node.backoff_ms = backoff.unwrap_or(0);
-            if node.attempt > 0 { node.backoff_ms } else { 0 }
+            node.retries = self.props.get("retries").cloned();
+            node.backoff = self.props.get("retry.backoff").cloned();
+            node.delay_ms
         });
         let Ok(_thread) = self.shared.threads.acquire().await else {
             return;
         };
-        if execution.run().is_killed() {
+        if self.kill.is_cancelled() {
             execution.change(|run, now| {
                 run.job_begins(self.at, now);
                 run.job_runs(self.at, now);
@@ -181,7 +176,7 @@ impl<'a> Job<'a> {
                 return (Status::Failed, Props::new());
             }
         };
-        if &*self.kind == NOOP {
+        if self.kind() == NOOP {
             return (Status::Succeeded, Props::new());
         }
         match self.command(&folder).await {
@@ -205,7 +200,7 @@ impl<'a> Job<'a> {
             self.error(format!("{message} cause: {cause}\n{exception}"));
             return Status::FailedSucceeded;
         }
-        if self.shared.execution.run().is_killed() {
+        if self.kill.is_cancelled() {
             self.error(format!("Job run killed!\n{exception}"));
         } else {
             self.error(format!("Job run failed!\n{exception}"));
@@ -223,6 +218,11 @@ impl<'a> Job<'a> {
             .parent()
             .filter(|below| source.extension().is_some_and(|kind| kind == "job") && *below != Path::new(""));
         below.map_or_else(|| top.clone(), |below| top.join(below))
+    }
+
+    /// What its properties say now, which need not be what was uploaded.
+    fn kind(&self) -> &str {
+        self.props.get("type").map_or("", String::as_str)
     }
 
     fn put(&mut self, name: &str, value: String) {

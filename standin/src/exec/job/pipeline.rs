@@ -10,7 +10,7 @@ use crate::exec::tree::ROOT;
 impl Job<'_> {
     /// Waits between tries and for the other execution; `false` when the job was killed meanwhile.
     pub(super) async fn waits(&self, delay: u64) -> bool {
-        let kill = &self.shared.execution.kill;
+        let kill = &self.kill;
         if delay > 0 {
             self.info(format!("Delaying start of execution for {delay} milliseconds."));
             tokio::select! {

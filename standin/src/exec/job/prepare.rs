@@ -11,7 +11,7 @@ impl Job<'_> {
     pub(super) async fn prepare(&mut self) -> Result<PathBuf, String> {
         let execution = Arc::clone(&self.shared.execution);
         let facts = &execution.facts;
-        let (id, kind) = (self.id.clone(), Arc::clone(&self.kind));
+        let (id, kind) = (self.id.clone(), self.kind().to_owned());
         self.info("azkaban.webserver.url property was not set");
         let (flow, inputs, outputs) = {
             let run = execution.run();
@@ -61,7 +61,7 @@ impl Job<'_> {
         }
         self.info(format!("Building {kind} job executor. "));
         self.info("JobClassLoader URLs: ");
-        let problem = match &*kind {
+        let problem = match kind.as_str() {
             NOOP | COMMAND => props::resolve(&self.props)
                 .map(|resolved| self.props = resolved)
                 .err(),

@@ -48,20 +48,23 @@ async fn a_noop_jobs_log_tells_its_beginning_and_its_end() {
     let project = azkaban.project().await;
     project.install(&jobs(&[("f", "")])).await;
     let (id, tree) = project.executed("f", &[]).await;
-    let log = lines(&azkaban.log(id, Some("f")).await);
+    let mut log = lines(&azkaban.log(id, Some("f")).await);
+    // A server that was told its own address does not complain, and nothing else differs.
+    if log[1] == "f INFO - azkaban.webserver.url property was not set" {
+        log.remove(1);
+    }
     let (start, end) = (&tree["nodes"][0]["startTime"], &tree["nodes"][0]["endTime"]);
     assert_eq!(log[0], format!("f INFO - Starting job f at {start}"));
-    assert_eq!(log[1], "f INFO - azkaban.webserver.url property was not set");
     assert_eq!(
-        log[2],
+        log[1],
         format!("f INFO - job JVM args: '-Dazkaban.flowid=f' '-Dazkaban.execid={id}' '-Dazkaban.jobid=f'")
     );
     assert_eq!(
-        log[3],
+        log[2],
         "f INFO - user.to.proxy property was not set, defaulting to submit user azkaban"
     );
-    assert_eq!(log[4], "f INFO - Building noop job executor. ");
-    assert_eq!(log[5], "f INFO - JobClassLoader URLs: ");
+    assert_eq!(log[3], "f INFO - Building noop job executor. ");
+    assert_eq!(log[4], "f INFO - JobClassLoader URLs: ");
     assert_eq!(
         log.last().unwrap(),
         &format!("f INFO - Finishing job f at {end} with status SUCCEEDED")

@@ -301,3 +301,42 @@ async fn a_version_is_kept_as_long_as_an_execution_uses_it() {
     assert_eq!(project.download(Some("1")).await.status, 500);
     project.delete().await;
 }
+
+#[tokio::test]
+async fn a_flow_writes_to_those_its_properties_name() {
+    let azkaban = Azkaban::start().await;
+    let project = azkaban.project().await;
+    let end = "type=noop\ndependencies=a\nsuccess.emails=S@x.y , t@x.y\n";
+    project
+        .install(&zip(&[
+            ("f.job", end),
+            ("a.job", "type=noop\nfailure.emails=nobody@x.y\n"),
+            ("all.properties", "notify.emails=n@x.y\n"),
+        ]))
+        .await;
+    let told = async |fields: &[(&str, &str)]| {
+        let json = azkaban.executor("flowInfo", fields).await.json();
+        (json["successEmails"].clone(), json["failureEmails"].clone())
+    };
+    let flow = [("project", project.name.as_str()), ("flow", "f")];
+    let own = (json!(["s@x.y", "t@x.y", "n@x.y"]), json!(["n@x.y"]));
+    assert_eq!(told(&flow).await, own);
+    let given = [("successEmails", "g@x.y"), ("failureEmails", "g@x.y")];
+    let (id, _) = project.executed("f", &given).await;
+    assert_eq!(
+        told(&[("execid", &id.to_string())]).await,
+        own,
+        "without a word, nothing is overridden"
+    );
+    let override_one = [given[0], given[1], ("failureEmailsOverride", "true")];
+    let (id, _) = project.executed("f", &override_one).await;
+    assert_eq!(
+        told(&[("execid", &id.to_string())]).await,
+        (own.0, json!(["g@x.y"]))
+    );
+    let flow = "config:\n  failure.emails: f@x.y\nnodes:\n- name: a\n  type: noop\n";
+    project.install(&v2(&[("g", flow)])).await;
+    let flow = [("project", project.name.as_str()), ("flow", "g")];
+    assert_eq!(told(&flow).await, (json!([]), json!(["f@x.y"])));
+    project.delete().await;
+}

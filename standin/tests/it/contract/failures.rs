@@ -304,3 +304,26 @@ async fn a_paused_flow_begins_nothing_until_it_is_resumed() {
     );
     project.delete().await;
 }
+
+#[tokio::test]
+async fn a_failure_that_kills_all_does_so_in_a_paused_flow_too() {
+    let azkaban = Azkaban::start().await;
+    let project = azkaban.project().await;
+    project
+        .install(&zip(&[
+            ("f.job", "type=noop\ndependencies=a,long\n"),
+            ("a.job", "type=command\ncommand=sleep 2\ncommand.1=false\n"),
+            ("long.job", "type=command\ncommand=sleep 100\n"),
+        ]))
+        .await;
+    let id = project
+        .begin("f", &[("failureAction", "cancelImmediately")])
+        .await;
+    project.until_job(id, "a", "RUNNING").await;
+    project.until_job(id, "long", "RUNNING").await;
+    azkaban.about("pauseFlow", id, &[]).await;
+    let tree = project.end_of("f", id).await;
+    assert_eq!(tree["status"], "KILLED");
+    assert_eq!(statuses(&tree), ["a FAILED", "f CANCELLED", "long KILLED"]);
+    project.delete().await;
+}

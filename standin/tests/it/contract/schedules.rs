@@ -4,15 +4,10 @@ use serde_json::json;
 
 use crate::support::azkaban::{Azkaban, Project};
 use crate::support::http::Reply;
+use crate::support::schedules::{fetch, listed, scheduled};
 use crate::support::zips::jobs;
 
 const CRON: &str = "0 0 3 ? * *";
-
-async fn scheduled(azkaban: &Azkaban) -> Project<'_> {
-    let project = azkaban.project().await;
-    project.install(&jobs(&[("f", ""), ("g", "")])).await;
-    project
-}
 
 async fn schedule(project: &Project<'_>, how: &str, flow: &str, cron: &str, more: &[(&str, &str)]) -> Reply {
     let fields = [
@@ -25,29 +20,6 @@ async fn schedule(project: &Project<'_>, how: &str, flow: &str, cron: &str, more
         .azkaban
         .post("/schedule", &[&fields[..], more].concat())
         .await
-}
-
-async fn fetch(project: &Project<'_>, flow: &str) -> serde_json::Value {
-    let fields = [
-        ("ajax", "fetchSchedule"),
-        ("projectId", project.id.as_str()),
-        ("flowId", flow),
-    ];
-    project.azkaban.get("/schedule", &fields).await.json()
-}
-
-/// The schedules of one project in the list of all.
-async fn listed(project: &Project<'_>) -> Vec<serde_json::Value> {
-    let json = project
-        .azkaban
-        .get("/schedule", &[("ajax", "fetchSchedules")])
-        .await
-        .json();
-    let items = json["items"].as_array().cloned().unwrap_or_default();
-    items
-        .into_iter()
-        .filter(|item| item["projectname"] == project.name)
-        .collect()
 }
 
 #[tokio::test]

@@ -65,6 +65,15 @@ async fn everything(azkaban: &Azkaban, name: &str, id: &str) -> Vec<String> {
             .await
             .text(),
     );
+    let job = [project, ("flowName", "g"), ("jobName", "g")];
+    let fields = [&[("ajax", "fetchJobInfo")], &job[..]].concat();
+    all.push(azkaban.get("/manager", &fields).await.text());
+    all.push(
+        azkaban
+            .get("/schedule", &[("ajax", "fetchSchedules")])
+            .await
+            .text(),
+    );
     let mut schedule = azkaban
         .get(
             "/schedule",
@@ -113,9 +122,24 @@ async fn fill(azkaban: &Azkaban) -> (String, String) {
         ("disabled", "[\"f\"]"),
     ];
     azkaban.post("/schedule", &schedule).await;
+    let once = [
+        ("ajax", "scheduleFlow"),
+        ("projectName", project.name.as_str()),
+        ("projectId", project.id.as_str()),
+        ("flow", "g"),
+        ("scheduleTime", "12,00,pm,UTC"),
+        ("scheduleDate", "07/22/2048"),
+    ];
+    azkaban.post("/schedule", &once).await;
     project
         .ajax("setFlowLock", &[("flowName", "g"), ("isLocked", "true")])
         .await;
+    let set = [
+        ("flowName", "g"),
+        ("jobName", "g"),
+        ("jobOverride[type]", "command"),
+    ];
+    project.ajax("setJobOverrideProperty", &set).await;
     project.executed("f", &[]).await;
     let Project { name, id, .. } = project;
     (name, id)

@@ -66,6 +66,29 @@ async fn a_due_schedule_starts_its_flow_again_and_again() {
 }
 
 #[tokio::test]
+async fn a_period_starts_its_flow_again_and_again() {
+    let azkaban = ticking().await;
+    let project = azkaban.project().await;
+    project.install(&jobs(&[("f", "")])).await;
+    let fields = [
+        ("action", "scheduleFlow"),
+        ("projectName", project.name.as_str()),
+        ("projectId", project.id.as_str()),
+        ("flow", "f"),
+        ("scheduleTime", "12,00,am,UTC"),
+        ("scheduleDate", ""),
+        ("is_recurring", "on"),
+        ("period", "1s"),
+    ];
+    let reply = azkaban.post("/schedule", &fields).await;
+    assert_eq!(reply.json()["status"], "success", "{reply:?}");
+    patiently("it has run twice", async || {
+        executions(&project, "f").await["total"].as_i64() >= Some(2)
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_schedule_runs_the_version_of_its_day_with_its_own_options() {
     let azkaban = ticking().await;
     let project = azkaban.project().await;

@@ -3,5 +3,6 @@
 pub(crate) mod azkaban;
 pub(crate) mod http;
 pub(crate) mod running;
+pub(crate) mod schedules;
 pub(crate) mod wait;
 pub(crate) mod zips;

@@ -7,10 +7,19 @@ use zip::write::SimpleFileOptions;
 
 /// A zip of these files, in this order.
 pub(crate) fn zip(files: &[(&str, &str)]) -> Vec<u8> {
+    let bytes: Vec<_> = files
+        .iter()
+        .map(|(path, content)| (*path, content.as_bytes()))
+        .collect();
+    zip_of_bytes(&bytes)
+}
+
+/// The same, for files that need not be texts.
+pub(crate) fn zip_of_bytes(files: &[(&str, impl AsRef<[u8]>)]) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     for (path, content) in files {
         writer.start_file(*path, SimpleFileOptions::default()).unwrap();
-        writer.write_all(content.as_bytes()).unwrap();
+        writer.write_all(content.as_ref()).unwrap();
     }
     writer.finish().unwrap().into_inner()
 }
