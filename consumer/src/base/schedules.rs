@@ -11,6 +11,11 @@ use flowlift_azkaban::name::fold;
 use super::Version;
 use super::truth::flows_of;
 
+/// Whoever uploads, the lines about schedules that went with it name this user; one removed by hand, whoever did it.
+const OF_UPLOAD: &str = "azkaban";
+/// So soon after an upload nobody removes a schedule by hand.
+const RIGHT_AFTER_MS: i64 = 2_000;
+
 /// A line of the log that is about a schedule.
 struct Line {
     flow: String,
@@ -67,10 +72,15 @@ pub fn dropped(log: &[LogEntry], landed: &[Version], there: &BTreeSet<String>) -
         let Some(cron) = cron.filter(|_| there.contains(&flow)) else {
             continue;
         };
-        let Some(version) = versions.iter().find(|(line, _)| *line >= at) else {
+        let Some((upload, version)) = versions.iter().find(|(line, _)| *line >= at) else {
             continue;
         };
-        let Some(version) = version.1 else { continue };
+        let Some(version) = version else {
+            if is_of_upload(&log[at], &log[*upload]) {
+                dropped.insert(flow, cron);
+            }
+            continue;
+        };
         let flows = lacking
             .entry(version.number)
             .or_insert_with(|| flows_of(version).collect());
@@ -79,6 +89,13 @@ pub fn dropped(log: &[LogEntry], landed: &[Version], there: &BTreeSet<String>) -
         }
     }
     dropped
+}
+
+/// Whether a schedule was removed by an upload. Where its zip is no longer kept, so that nobody can look whether it lacked the
+/// flow, user and time have to do.
+fn is_of_upload(removal: &LogEntry, upload: &LogEntry) -> bool {
+    let after = removal.time_ms - upload.time_ms;
+    removal.user == OF_UPLOAD && (0..RIGHT_AFTER_MS).contains(&after)
 }
 
 /// The log's lines about uploads (their place, newest first), and the version each is about, if it is kept: laid side by side,
@@ -162,6 +179,18 @@ mod tests {
             uploaded("ours"),
         ];
         assert_eq!(dropped(&log, &versions, &there).len(), 1);
+    }
+
+    #[test]
+    fn of_an_upload_that_is_no_longer_kept_the_time_tells() {
+        let there = BTreeSet::from(["a".to_owned()]);
+        let log = |seconds: i64| {
+            let mut log = [uploaded("new"), schedule("a", "removed"), uploaded("purged")];
+            log[1].time_ms = seconds * 1_000;
+            log
+        };
+        assert_eq!(dropped(&log(1), &[version(9, "new", &["a"])], &there).len(), 1);
+        assert!(dropped(&log(60), &[version(9, "new", &["a"])], &there).is_empty());
     }
 
     #[test]
