@@ -105,6 +105,11 @@ impl Running {
         self.server.faults.set(faults);
     }
 
+    /// Waits until a request stands still at the call that [`Faults::stops_at`] names.
+    pub async fn until_one_stands(&self) {
+        self.server.faults.until_one_stands().await;
+    }
+
     /// Forgets all sessions, as a restart does.
     pub fn lose_sessions(&self) {
         self.server.sessions.lose_all();

@@ -152,6 +152,7 @@ impl Server {
         let call = calls::call_name(&request);
         let answering = async {
             pause(self.faults.get().ms_per_request).await;
+            self.faults.pass(call).await;
             let answer = calls::answer(&self, &request).await;
             match self.journal.settled().await {
                 Ok(()) => answer,

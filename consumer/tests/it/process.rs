@@ -3,13 +3,14 @@
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use flowlift_common::Schedule;
 use flowlift_common::ledger::Outcome;
 use flowlift_common::topology::shard_queue;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
 use crate::broker::{SHARDS, SOON};
-use crate::rig::{Rig, flow};
+use crate::rig::{Rig, flow, flow_with};
 
 /// A running `flowlift-consumer`; killed when dropped.
 struct Program {
@@ -178,4 +179,73 @@ async fn a_name_that_lives_already_and_another_azkaban_end_the_program_with_a_se
     let mut stranger = Program::start(&elsewhere, &url, "two");
     stranger.until("one vhost serves one Azkaban").await;
     assert_eq!(stranger.ended().await.code(), Some(78));
+}
+
+/// Where on the road a consumer is killed: the call of Azkaban's that it never hears an answer of, in a first run into a
+/// new project.
+const STEPS: [(&str, &str); 6] = [
+    ("before the upload", "create"),
+    ("with the body sent", "upload"),
+    ("in doubt, after the commit", "fetchProjectLogs"),
+    ("before it is verified", "fetchprojectflows"),
+    ("before the schedule is set", "scheduleCronFlow"),
+    ("before the schedule is read back", "fetchSchedules"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_killed_at_any_step_of_the_road_leaves_nothing_undone() {
+    let Some(rig) = Rig::make("steps").await else {
+        return;
+    };
+    let url = rig.vhost.url();
+    for (at, (step, call)) in STEPS.into_iter().enumerate() {
+        let project = format!("step{at}");
+        let mut victim = Program::subscribed(&rig, &url, &format!("victim-{at}")).await;
+        rig.standin.set_faults(|faults| {
+            call.clone_into(&mut faults.stops_at);
+            faults.drop_after_commit = u32::from(call == "fetchProjectLogs");
+        });
+        let daily = Schedule::Set("0 0 3 ? * *".into());
+        let run = rig
+            .publish(&project, vec![flow_with("a", "x", daily), flow("b", "x")])
+            .await;
+        tokio::time::timeout(SOON, rig.standin.until_one_stands())
+            .await
+            .unwrap_or_else(|_| panic!("{step}: {call} is not asked"));
+        victim.signal("KILL");
+        victim.ended().await;
+        rig.standin.set_faults(|faults| {
+            faults.stops_at.clear();
+            faults.drop_after_commit = 0;
+        });
+        let heir = Program::subscribed(&rig, &url, &format!("heir-{at}")).await;
+        let state = rig.settled(run).await;
+        assert_eq!((state.done(), state.count(Outcome::Dead)), (2, 0), "{step}");
+        assert_eq!(rig.flows(&project).await, ["a", "b"], "{step}");
+        let schedules = rig.client.schedules().await.unwrap();
+        let here = schedules.iter().filter(|one| one.project == project);
+        assert_eq!(here.map(|one| &one.flow).collect::<Vec<_>>(), ["a"], "{step}");
+        drop(heir);
+    }
+    assert_eq!(rig.standin.stats().uploads_overlapped, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_killed_when_the_outcome_is_told_tells_it_once() {
+    let Some(rig) = Rig::make("told").await else {
+        return;
+    };
+    let url = rig.vhost.url();
+    let victim = Program::subscribed(&rig, &url, "victim").await;
+    let run = rig.publish("p", vec![flow("a", "x"), flow("b", "x")]).await;
+    rig.settled(run).await;
+    // its acknowledgement may be on the way or not
+    victim.signal("KILL");
+    let _heir = Program::subscribed(&rig, &url, "heir").await;
+    let after = rig.publish("p", vec![flow("c", "x")]).await;
+    assert_eq!(rig.settled(after).await.done(), 1);
+    let state = rig.settled(run).await;
+    assert_eq!((state.done(), state.count(Outcome::Applied)), (2, 2));
+    assert_eq!(rig.flows("p").await, ["a", "b", "c"]);
+    assert_eq!(rig.standin.stats().uploads, 2, "what came again needed no upload");
 }

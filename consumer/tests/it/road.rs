@@ -65,6 +65,53 @@ async fn culprits_are_dead_lettered_and_the_rest_is_applied() {
     assert!(FlowName::new(long).is_err());
 }
 
+/// Publishes a thousand flows, three of which Azkaban alone refuses with these words; the number of uploads.
+async fn a_thousand_with_three_culprits(name: &str, words: impl Fn(&str) -> String) -> Option<u64> {
+    const CULPRITS: [&str; 3] = ["f0007", "f0500", "f0993"];
+    let rig = Rig::make(name).await?;
+    rig.standin.set_faults(|faults| {
+        let refused = CULPRITS.map(|flow| (flow.to_owned(), words(flow)));
+        faults.refuses = refused.into();
+    });
+    let all = (1..=1_000).map(|n| flow(&format!("f{n:04}"), "echo")).collect();
+    let run = rig.publish("p", all).await;
+    let _worker = rig.worker("one").await;
+    let state = rig.settled(run).await;
+    assert_eq!(
+        (state.count(Outcome::Applied), state.count(Outcome::Dead)),
+        (997, 3)
+    );
+    let mut dead: Vec<(String, String)> = state
+        .dead()
+        .iter()
+        .map(|dead| (dead.label.clone(), dead.reason.clone()))
+        .collect();
+    dead.sort();
+    for (culprit, (label, reason)) in CULPRITS.iter().zip(&dead) {
+        assert_eq!(label, culprit);
+        assert!(reason.contains(&words(culprit)), "{reason}");
+    }
+    assert_eq!(rig.flows("p").await.len(), 997);
+    Some(rig.standin.stats().uploads)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_thousand_the_three_that_azkaban_refuses_without_a_name_are_found_by_halving() {
+    let mute = |_: &str| "Cyclical dependency found at a>>b".to_owned();
+    if let Some(uploads) = a_thousand_with_three_culprits("mute", mute).await {
+        // 3 x log2(1,000) is 30; each search begins and ends with one more
+        assert!((20..=36).contains(&uploads), "{uploads} uploads");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_thousand_the_three_that_azkaban_names_cost_one_more_upload() {
+    let named = |flow: &str| format!("{flow} cannot find dependency nope");
+    if let Some(uploads) = a_thousand_with_three_culprits("named", named).await {
+        assert_eq!(uploads, 2);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn schedules_are_set_kept_removed_and_a_refused_one_leaves_the_flow() {
     let Some(rig) = Rig::make("schedules").await else {

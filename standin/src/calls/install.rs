@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use flowlift_azkaban::Format;
 use flowlift_azkaban::archive::{ZipLimits, read_zip};
-use flowlift_azkaban::load::{Load, Problem, load};
+use flowlift_azkaban::load::{Load, load};
 
 use crate::server::Server;
 use crate::state::faults::UploadFaults;
@@ -32,9 +32,12 @@ pub(super) async fn install(
 ) -> Result<Result<(), String>, Failure> {
     let locks = project.read().locks.clone();
     let outcome = match parse(server, file, zip.clone()).await? {
-        Ok(rows) => store(server, session, project, Upload { file, zip, rows }, faults)
-            .await
-            .map_err(Refusal::Exception),
+        Ok(rows) => match faults.against(rows.flows.iter().map(|flow| &*flow.id)) {
+            words if words.is_empty() => store(server, session, project, Upload { file, zip, rows }, faults)
+                .await
+                .map_err(Refusal::Exception),
+            words => Err(Refusal::Report(words)),
+        },
         Err(refusal) => Err(refusal),
     };
     // After an exception nothing is cleaned up: locks and schedules stay as they are.
@@ -55,7 +58,7 @@ pub(super) async fn install(
 /// Why a zip is not installed.
 enum Refusal {
     /// The validator's report.
-    Report(Vec<Problem>),
+    Report(Vec<String>),
     /// An exception's message.
     Exception(String),
 }
@@ -94,7 +97,10 @@ fn parse_zip(zip: &[u8], limits: &ZipLimits) -> Result<Result<Rows, Refusal>, Fa
             let_go((tree, loaded));
             Ok(Ok(rows))
         }
-        Load::Refused(problems) => Ok(Err(Refusal::Report(problems))),
+        Load::Refused(problems) => {
+            let words = problems.into_iter().map(|problem| problem.message);
+            Ok(Err(Refusal::Report(words.collect())))
+        }
         Load::Exception(problem) => Ok(Err(Refusal::Exception(problem.message))),
         Load::StackOverflow => Err(Failure::stack_overflow()),
     }
@@ -251,10 +257,10 @@ fn clean_up(server: &Server, project: &Project, locks: &HashMap<String, Option<S
     }
 }
 
-fn report(problems: &[Problem]) -> String {
+fn report(problems: &[String]) -> String {
     let mut text = "Validator Directory Flow reports errors:<br><br>".to_owned();
     for problem in problems {
-        text.push_str(&problem.message);
+        text.push_str(problem);
         text.push_str("<br>");
     }
     cut(&text, REPORT_MAX).to_owned()
@@ -304,12 +310,7 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut_as_azkaban_cuts_them() {
-        let problem = Problem {
-            message: "x".repeat(30),
-            path: None,
-            flow: None,
-        };
-        assert_eq!(report(&vec![problem; 200]).len(), 4000);
+        assert_eq!(report(&vec!["x".repeat(30); 200]).len(), 4000);
         assert_eq!(exception("short"), "Installation Failed.<br>short");
         let long = exception(&"y".repeat(513));
         assert_eq!(

@@ -1,12 +1,11 @@
 //! Faults and latency that can be changed while the server runs.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::options::Options;
-use crate::state::lock;
 
 /// What goes wrong, and how slow all is. Counters say how many of the next uploads it hits, and count down.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -32,6 +31,10 @@ pub struct Faults {
     pub drop_after_commit: u32,
     /// Whatever needs the database waits until this is false again.
     pub db_down: bool,
+    /// Flows by id that are refused as by a validator, and its words, which may name them or not.
+    pub refuses: BTreeMap<String, String>,
+    /// Requests of this call (as in the statistics) stand still before they are looked at, until it is another one.
+    pub stops_at: String,
 }
 
 impl Faults {
@@ -65,7 +68,7 @@ impl Faults {
 }
 
 /// What is to happen to one upload.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct UploadFaults {
     pub(crate) html_500: bool,
     pub(crate) hang_ms: Option<u64>,
@@ -73,13 +76,23 @@ pub(crate) struct UploadFaults {
     pub(crate) drop_after_commit: bool,
     pub(crate) ms_per_flow: f64,
     pub(crate) ms_per_flow_v2: f64,
+    refuses: BTreeMap<String, String>,
+}
+
+impl UploadFaults {
+    /// The words against those of these flows that are refused.
+    pub(crate) fn against<'f>(&self, flows: impl Iterator<Item = &'f str>) -> Vec<String> {
+        let words = flows.filter_map(|flow| self.refuses.get(flow));
+        words.cloned().collect()
+    }
 }
 
 /// The faults of a running server.
 #[derive(Debug)]
 pub(crate) struct FaultBoard {
-    faults: Mutex<Faults>,
-    db_down: watch::Sender<bool>,
+    faults: watch::Sender<Faults>,
+    /// Requests that stand still.
+    standing: watch::Sender<usize>,
 }
 
 impl FaultBoard {
@@ -92,39 +105,70 @@ impl FaultBoard {
             ..Faults::default()
         };
         Self {
-            faults: Mutex::new(faults),
-            db_down: watch::Sender::new(false),
+            faults: watch::Sender::new(faults),
+            standing: watch::Sender::new(0),
         }
     }
 
     pub(crate) fn get(&self) -> Faults {
-        lock(&self.faults).clone()
+        self.faults.borrow().clone()
     }
 
     pub(crate) fn set(&self, faults: Faults) {
-        self.db_down.send_replace(faults.db_down);
-        *lock(&self.faults) = faults;
+        self.faults.send_replace(faults);
     }
 
     /// Takes what hits the next upload, and counts it down.
     pub(crate) fn next_upload(&self) -> UploadFaults {
-        let mut faults = lock(&self.faults);
-        let (hang_ms, fail_after) = (faults.hang_ms, faults.fail_persist_after);
-        UploadFaults {
-            html_500: take(&mut faults.html_500),
-            hang_ms: take(&mut faults.hang).then_some(hang_ms),
-            fail_after: take(&mut faults.fail_persist).then_some(fail_after),
-            drop_after_commit: take(&mut faults.drop_after_commit),
-            ms_per_flow: faults.ms_per_flow,
-            ms_per_flow_v2: faults.ms_per_flow_v2,
-        }
+        let mut hits = UploadFaults::default();
+        self.faults.send_modify(|faults| {
+            let (hang_ms, fail_after) = (faults.hang_ms, faults.fail_persist_after);
+            hits = UploadFaults {
+                html_500: take(&mut faults.html_500),
+                hang_ms: take(&mut faults.hang).then_some(hang_ms),
+                fail_after: take(&mut faults.fail_persist).then_some(fail_after),
+                drop_after_commit: take(&mut faults.drop_after_commit),
+                ms_per_flow: faults.ms_per_flow,
+                ms_per_flow_v2: faults.ms_per_flow_v2,
+                refuses: faults.refuses.clone(),
+            };
+        });
+        hits
     }
 
     /// Waits while the database is down.
     pub(crate) async fn database(&self) {
-        let mut down = self.db_down.subscribe();
-        // The sender lives as long as the board, so this only ends when the database is up.
-        let _ = down.wait_for(|down| !down).await;
+        self.wait_for(|faults| !faults.db_down).await;
+    }
+
+    /// Stands still while requests of this call do.
+    pub(crate) async fn pass(&self, call: &str) {
+        let stops = |faults: &Faults| faults.stops_at == call;
+        if !stops(&self.faults.borrow()) {
+            return;
+        }
+        self.standing.send_modify(|count| *count += 1);
+        let _standing = Standing(&self.standing);
+        self.wait_for(|faults| !stops(faults)).await;
+    }
+
+    /// Waits until some request stands still.
+    pub(crate) async fn until_one_stands(&self) {
+        let _ = self.standing.subscribe().wait_for(|count| *count > 0).await;
+    }
+
+    async fn wait_for(&self, wanted: impl FnMut(&Faults) -> bool) {
+        // The sender lives as long as the board, so this only ends when it is so.
+        let _ = self.faults.subscribe().wait_for(wanted).await;
+    }
+}
+
+/// A request that stands still, as long as it is there: its client may leave.
+struct Standing<'b>(&'b watch::Sender<usize>);
+
+impl Drop for Standing<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 
