@@ -5,6 +5,7 @@
 //! wins, whatever came when; what no change names stays as it is, byte for byte.
 
 mod acts;
+mod claimants;
 mod culprit;
 mod draft;
 mod guard;
@@ -17,7 +18,7 @@ use bytes::Bytes;
 use flowlift_azkaban::Format;
 use flowlift_common::envelope::Rules;
 use flowlift_common::manifest::Manifest;
-use flowlift_common::{Change, Order, RunId, Seen};
+use flowlift_common::{Act, Body, Change, Order, RunId, Seen};
 
 use crate::base::Base;
 use draft::Draft;
@@ -43,8 +44,50 @@ pub struct Asked<'a> {
     pub owner: &'a str,
     /// How it treats what it finds.
     pub rules: Rules,
-    /// What is asked.
-    pub change: &'a Change,
+    /// What is asked, as far as it is kept in memory: the change itself is read when it is its turn ([`Changes`]).
+    pub kind: Kind,
+}
+
+/// What sort of change it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Brings flows, in this format where the project is new.
+    Upsert(Format),
+    /// Deletes by pattern.
+    DeleteMatching,
+    /// Asks whether all is as it was applied.
+    Check,
+    /// Any other.
+    Other,
+}
+
+impl Kind {
+    /// Of a change in a message with these rules.
+    #[must_use]
+    pub fn of(change: &Change, rules: Rules) -> Self {
+        match &change.act {
+            Act::Upsert(upsert) => Self::Upsert(match &upsert.body {
+                Body::Unit(unit) => unit.format,
+                Body::Flow(_) => rules.format,
+            }),
+            Act::DeleteMatching(_) => Self::DeleteMatching,
+            Act::Check => Self::Check,
+            Act::Delete { .. } | Act::PutFile { .. } | Act::DeleteFile { .. } => Self::Other,
+        }
+    }
+
+    fn format(self) -> Option<Format> {
+        match self {
+            Self::Upsert(format) => Some(format),
+            _ => None,
+        }
+    }
+}
+
+/// Where the changes of a batch are read from, one at a time: unpacked all together they would be most of what a plan needs.
+pub trait Changes {
+    /// Hands over one change.
+    fn with(&self, id: ChangeId, take: &mut dyn FnMut(&Change));
 }
 
 /// What a plan decides about one change.
@@ -91,13 +134,12 @@ pub struct Plan {
 
 /// Plans a batch. `attempt` is decided later, by whoever uploads.
 #[must_use]
-pub fn plan(base: &Base, asked: &[Asked<'_>], seen: &Seen) -> Plan {
-    let mut asked = asked.to_vec();
+pub fn plan(base: &Base, mut asked: Vec<Asked<'_>>, changes: &dyn Changes, seen: &Seen) -> Plan {
     asked.sort_by_key(|one| (one.order, one.id));
     let mut convicted: BTreeMap<ChangeId, String> = BTreeMap::new();
     loop {
-        let draft = Draft::of(base, seen, &asked, &convicted);
-        match culprit::check(base, seen, &asked, &convicted, &draft) {
+        let draft = Draft::of(base, seen, &asked, changes, &convicted);
+        match culprit::check(base, seen, &asked, changes, &convicted, &draft) {
             Ok(expected) => return finish(draft, base, &asked, expected),
             Err(culprits) => convicted.extend(culprits),
         }

@@ -27,8 +27,8 @@ impl World {
 
     /// Plans, uploads, and brings the schedules; `dies`: before the schedules, so that all of it comes again.
     fn take(&mut self, changes: &[Sent], dies: bool) {
-        let asked: Vec<Asked<'_>> = changes.iter().map(asked).collect();
-        let plan = plan(&self.base, &asked, &self.seen);
+        let asked = changes.iter().map(asked).collect();
+        let plan = plan(&self.base, asked, &changes, &self.seen);
         if plan.upload {
             self.base = landed(&self.base, &plan);
             self.seen = Seen::default();
