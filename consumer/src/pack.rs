@@ -7,7 +7,8 @@ use flowlift_common::manifest::{self, digest};
 use crate::base::Base;
 use crate::plan::Plan;
 
-/// All files of the project after a plan, with the manifest that names the attempt. The plan's files go into it.
+/// All files of the project after a plan, with the manifest that names the attempt. The plan's files, and the flows of
+/// its manifest, go into it.
 #[must_use]
 pub fn contents(project: &ProjectName, base: &Base, plan: &mut Plan, attempt: &str) -> Tree {
     let mut tree = base.tree.clone();
@@ -20,7 +21,11 @@ pub fn contents(project: &ProjectName, base: &Base, plan: &mut Plan, attempt: &s
     attempt.clone_into(&mut manifest.attempt);
     manifest.base.clone_from(&base.active);
     manifest.digest = digest(&tree);
-    tree.insert(manifest::PATH.to_owned(), manifest.write().into());
+    let mut written = manifest.write();
+    written.shrink_to_fit();
+    // in the zip from now on; with many flows it is large
+    manifest.flows.clear();
+    tree.insert(manifest::PATH.to_owned(), written.into());
     tree
 }
 
