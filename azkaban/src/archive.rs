@@ -136,10 +136,10 @@ pub fn write_zip(tree: &Tree) -> Vec<u8> {
 
 /// Packs the entries of `base` for which `keep` says yes, as they are and without unpacking, and those of `put`, which
 /// win over kept ones. The result is sorted, has one entry per path, and only depends on what is put in.
-pub fn merge_zip(
+pub fn merge_zip<'p>(
     base: &[u8],
     keep: impl Fn(&str) -> bool,
-    put: &BTreeMap<String, Bytes>,
+    put: impl IntoIterator<Item = (&'p String, &'p Bytes)>,
 ) -> Result<Vec<u8>, ZipError> {
     let mut archive = open(base)?;
     let mut sources: BTreeMap<String, Source<'_>> = BTreeMap::new();
@@ -148,7 +148,7 @@ pub fn merge_zip(
             sources.insert(path, Source::Base(index));
         }
     }
-    for path in put.keys() {
+    for (path, content) in put {
         if tidy(path)?.as_ref() != Some(path) {
             let rule = "is no path of a file inside a project";
             return Err(ZipError::Name {
@@ -156,11 +156,8 @@ pub fn merge_zip(
                 rule,
             });
         }
+        sources.insert(path.clone(), Source::New(content));
     }
-    sources.extend(
-        put.iter()
-            .map(|(path, content)| (path.clone(), Source::New(content))),
-    );
     no_file_is_a_folder(sources.keys())?;
     let mut writer = ZipWriter::new(Cursor::new(Vec::with_capacity(base.len())));
     for (path, source) in sources {

@@ -63,7 +63,7 @@ fn node(job: &Job) -> Node<'_> {
 /// A loaded flow in the model; the error says what would be lost.
 pub(crate) fn lift(id: &str, flow: &LoadedFlow, tree: &Tree) -> Result<Flow, String> {
     let name = FlowName::new(id).map_err(|error| error.to_string())?;
-    let path = flow.files.iter().next().ok_or("it has no file")?;
+    let path = flow.files.first().ok_or("it has no file")?;
     let content = tree.get(path).ok_or("its file is gone")?;
     let bean = bean::read(content)
         .map_err(|error| error.message)?

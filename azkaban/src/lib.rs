@@ -22,7 +22,7 @@ mod yaml;
 pub use cron::{CronError, check_cron};
 pub use flow2::PROJECT_FILE;
 pub use lift::{Lossy, lift, lift_loaded};
-pub use load::{Load, Loaded, load};
+pub use load::{Load, Loaded, load, outline};
 pub use model::{Flow, Format, Job, Tree};
 pub use name::{FlowName, NameError, ProjectName};
 pub use render::{Unrenderable, render};

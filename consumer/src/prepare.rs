@@ -1,11 +1,14 @@
 //! A batch, planned: the messages' bodies read, their changes on the base, what the heart has to know of it. Pure.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use flowlift_azkaban::ProjectName;
 use flowlift_common::envelope::DecodeError;
-use flowlift_common::{Act, Envelope, Seen};
+use flowlift_common::{Change, Envelope, Order, Seen};
 
 use crate::base::Base;
-use crate::plan::{Asked, ChangeId, Decision, Plan, format_for, plan};
+use crate::plan::{Asked, ChangeId, Changes, Decision, Kind, Plan, format_for, plan};
 use crate::project::{PlanAsk, Planned};
 
 /// A message's receipt and what its body came to.
@@ -29,37 +32,66 @@ pub fn for_project(
     )))
 }
 
+/// A message of a batch, whose body can be read as often as needed.
+pub trait Message {
+    /// Its receipt.
+    fn receipt(&self) -> u64;
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// The same each time.
+    fn open(&self) -> Result<Envelope, DecodeError>;
+}
+
+impl Message for Opened {
+    fn receipt(&self) -> u64 {
+        self.0
+    }
+
+    fn open(&self) -> Result<Envelope, DecodeError> {
+        self.1.clone()
+    }
+}
+
 /// Plans messages on a base; `exists`: the project is there.
 #[must_use]
 pub fn prepare(
     base: &Base,
     exists: bool,
     ask: &PlanAsk,
-    messages: &[Opened],
+    messages: &[impl Message],
     seen: &Seen,
 ) -> (Planned, Plan) {
     let mut planned = Planned {
         may_create: !exists,
         ..Planned::default()
     };
-    let mut all: Vec<Asked<'_>> = Vec::new();
-    for (receipt, opened) in messages {
-        match opened {
-            Ok(envelope) => all.extend(asked(*receipt, envelope)),
-            Err(DecodeError::Newer(_)) => planned.newer.push(*receipt),
-            Err(error @ DecodeError::Unreadable(_)) => planned.unreadable.push((*receipt, error.to_string())),
+    let mut heads: Vec<Head> = Vec::new();
+    for message in messages {
+        let receipt = message.receipt();
+        match message.open() {
+            Ok(envelope) => heads.push(Head::of(receipt, envelope)),
+            Err(DecodeError::Newer(_)) => planned.newer.push(receipt),
+            Err(error @ DecodeError::Unreadable(_)) => planned.unreadable.push((receipt, error.to_string())),
         }
     }
-    let format = format_for(base, &all);
-    all.retain(|one| !ask.settled.contains(&one.id) && !ask.held_back.contains(&one.id));
-    let at_home = |one: &Asked<'_>| exists || one.rules.create || one.change.act == Act::Check;
-    let (asked, homeless): (Vec<_>, Vec<_>) = all.into_iter().partition(at_home);
-    let plan = plan(base, format, &asked, seen);
-    let missing = "the project does not exist, and creating it was ruled out";
-    let dead = homeless
+    let mut asked: Vec<Asked<'_>> = heads.iter().flat_map(Head::asked).collect();
+    let format = format_for(base, &asked);
+    asked.retain(|one| !ask.settled.contains(&one.id) && !ask.held_back.contains(&one.id));
+    let at_home = |one: &Asked<'_>| exists || one.rules.create || one.kind == Kind::Check;
+    let homeless: Vec<ChangeId> = asked
         .iter()
-        .map(|one| (one.id, Decision::Dead(missing.into())));
-    planned.decisions = plan.decisions.iter().cloned().chain(dead).collect();
+        .filter(|one| !at_home(one))
+        .map(|one| one.id)
+        .collect();
+    asked.retain(at_home);
+    let mut plan = plan(base, format, asked, &Bodies::of(messages), seen);
+    let missing = "the project does not exist, and creating it was ruled out";
+    planned.decisions = std::mem::take(&mut plan.decisions);
+    let dead = homeless
+        .into_iter()
+        .map(|id| (id, Decision::Dead(missing.into())));
+    planned.decisions.extend(dead);
     // one that may still land must find a newer generation when it does
     planned.upload = plan.upload || ask.force || (seen.doubt && exists);
     planned.schedules = !plan.schedules.is_empty();
@@ -71,17 +103,75 @@ pub fn prepare(
     (planned, plan)
 }
 
-fn asked(receipt: u64, envelope: &Envelope) -> impl Iterator<Item = Asked<'_>> {
-    envelope.changes.iter().map(move |change| Asked {
-        id: ChangeId {
+/// What is kept of a message while its body is not needed.
+struct Head {
+    receipt: u64,
+    /// Without its changes.
+    envelope: Envelope,
+    changes: Vec<(u64, Kind)>,
+}
+
+impl Head {
+    fn of(receipt: u64, mut envelope: Envelope) -> Self {
+        let changes = std::mem::take(&mut envelope.changes);
+        let kind = |change: &Change| (change.seq, Kind::of(change, envelope.rules));
+        Self {
             receipt,
-            seq: change.seq,
-        },
-        order: envelope.order(change),
-        owner: &envelope.owner,
-        rules: envelope.rules,
-        change,
-    })
+            changes: changes.iter().map(kind).collect(),
+            envelope,
+        }
+    }
+
+    fn asked(&self) -> impl Iterator<Item = Asked<'_>> {
+        let (receipt, envelope) = (self.receipt, &self.envelope);
+        self.changes.iter().map(move |&(seq, kind)| Asked {
+            id: ChangeId { receipt, seq },
+            order: Order {
+                rank: envelope.rank,
+                run: envelope.run,
+                seq,
+            },
+            owner: &envelope.owner,
+            rules: envelope.rules,
+            kind,
+        })
+    }
+}
+
+/// The bodies of a batch. The one read last is kept: changes come in their order, and so mostly message by message.
+struct Bodies<'m, M> {
+    by_receipt: HashMap<u64, &'m M>,
+    last: RefCell<Option<(u64, Envelope)>>,
+}
+
+impl<'m, M: Message> Bodies<'m, M> {
+    fn of(messages: &'m [M]) -> Self {
+        Self {
+            by_receipt: messages
+                .iter()
+                .map(|message| (message.receipt(), message))
+                .collect(),
+            last: RefCell::new(None),
+        }
+    }
+}
+
+impl<M: Message> Changes for Bodies<'_, M> {
+    fn with(&self, id: ChangeId, take: &mut dyn FnMut(&Change)) {
+        let mut last = self.last.borrow_mut();
+        if last.as_ref().is_none_or(|(receipt, _)| *receipt != id.receipt) {
+            // first, so that two are never there at once
+            *last = None;
+            let message = self.by_receipt.get(&id.receipt);
+            *last = message.and_then(|message| Some((id.receipt, message.open().ok()?)));
+        }
+        let changes = last.as_ref().map(|(_, envelope)| &envelope.changes);
+        let change = changes.and_then(|changes| {
+            let at = changes.binary_search_by_key(&id.seq, |change| change.seq);
+            changes.get(at.ok()?)
+        });
+        take(change.expect("a body says each time what it said the first time"));
+    }
 }
 
 #[cfg(test)]
@@ -90,7 +180,7 @@ mod tests {
 
     use flowlift_azkaban::{FlowName, Format};
     use flowlift_common::envelope::Rules;
-    use flowlift_common::{Change, RunId};
+    use flowlift_common::{Act, Change, RunId};
 
     use super::*;
 

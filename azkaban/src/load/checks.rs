@@ -11,8 +11,27 @@ const CALLBACKS_MAX: usize = 3;
 /// The longest body of a callback, in UTF-16 units.
 const BODY_MAX: usize = 4096;
 
-/// Checks one job; `Err` is the text of an exception, after which nothing else is looked at.
-pub(super) fn check_job(
+/// What the checks of one job came to: messages, and the text of an exception, after which nothing else is looked at.
+#[derive(Default)]
+pub(super) struct Checked {
+    pub(super) messages: Vec<String>,
+    pub(super) exception: Option<String>,
+}
+
+impl Checked {
+    pub(super) fn of(job: &str, props: &BTreeMap<String, String>) -> Self {
+        let mut messages = Vec::new();
+        let exception = check_job(job, props, |message| messages.push(message)).err();
+        Self { messages, exception }
+    }
+
+    pub(super) fn is_fine(&self) -> bool {
+        self.messages.is_empty() && self.exception.is_none()
+    }
+}
+
+/// Checks one job; `Err` is the text of an exception.
+fn check_job(
     job: &str,
     props: &BTreeMap<String, String>,
     mut report: impl FnMut(String),

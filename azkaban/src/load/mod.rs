@@ -61,11 +61,13 @@ pub struct Loaded {
 /// One flow as Azkaban sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadedFlow {
-    /// Its jobs, by id.
+    /// Its jobs, by id. After [`outline`]: none.
     pub nodes: Vec<Node>,
-    /// The files it is made of, without those of flows it runs ([`Loaded::paths_of`] knows them). Flow 1.0: every `.job`
-    /// file reachable from its end job, and not the `.properties` files. Flow 2.0: its `.flow` file.
-    pub files: BTreeSet<String>,
+    /// The files it is made of, ascending, without those of flows it runs ([`Loaded::paths_of`] knows them). Flow 1.0: every
+    /// `.job` file reachable from its end job, and not the `.properties` files. Flow 2.0: its `.flow` file.
+    pub files: Vec<String>,
+    /// The flows it runs: keys of [`Loaded::flows`] (1.0) or of [`Loaded::embedded`] (2.0).
+    pub runs: Vec<String>,
 }
 
 /// One job of a flow as Azkaban sees it.
@@ -112,7 +114,7 @@ impl Loaded {
         let mut todo = vec![flow];
         while let Some(flow) = todo.pop().and_then(|id| self.flow(id)) {
             paths.extend(flow.files.iter().map(String::as_str));
-            let runs = flow.nodes.iter().filter_map(|node| node.embedded.as_deref());
+            let runs = flow.runs.iter().map(String::as_str);
             todo.extend(runs.filter(|id| self.flow(id).is_some() && met.insert(id)));
         }
         paths
@@ -133,10 +135,27 @@ impl LoadedFlow {
 /// Reads a project as Azkaban would after unpacking it.
 #[must_use]
 pub fn load(tree: &Tree) -> Load {
+    read(tree, Keep::Jobs)
+}
+
+/// The same without the jobs: which flows there are and what files they are made of, in a fraction of the memory.
+#[must_use]
+pub fn outline(tree: &Tree) -> Load {
+    read(tree, Keep::Flows)
+}
+
+fn read(tree: &Tree, keep: Keep) -> Load {
     let top = files::Folder::of(tree);
     match project::is_flow2(&top) {
-        Ok(true) => v2::load(&top),
-        Ok(false) => v1::load(&top),
+        Ok(true) => v2::load(&top, keep),
+        Ok(false) => v1::load(&top, keep),
         Err(problem) => Load::Exception(problem),
     }
+}
+
+/// What is kept of what was read and found good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Jobs,
+    Flows,
 }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::checks::Checked;
 use super::condition::{Fault, Operand, operands};
 use super::files::{File, Folder};
 use super::levels::levels;
 use super::report::Report;
 use super::walk::{Dependency, Job, Props, Walk};
-use super::{Load, Loaded, LoadedFlow, Node, Problem, checks, embedding, java};
+use super::{Keep, Load, Loaded, LoadedFlow, Node, Problem, embedding, java};
 use crate::model::Format;
 use crate::properties;
 
@@ -19,8 +20,8 @@ enum Stop {
 }
 
 /// Reads the project as Flow 1.0.
-pub(super) fn load(top: &Folder<'_>) -> Load {
-    let mut loader = Loader::default();
+pub(super) fn load(top: &Folder<'_>, keep: Keep) -> Load {
+    let mut loader = Loader::new(keep);
     match loader.run(top) {
         Ok(flows) if loader.report.is_empty() => Load::Flows(Loaded {
             format: Format::V1,
@@ -33,18 +34,33 @@ pub(super) fn load(top: &Folder<'_>) -> Load {
     }
 }
 
-#[derive(Default)]
 struct Loader<'a> {
+    keep: Keep,
     jobs: Vec<Job<'a>>,
     /// By id; a job whose name came twice is gone from here.
     by_id: HashMap<&'a str, usize>,
     duplicates: HashSet<&'a str>,
     forced_ends: HashSet<usize>,
     conditioned: Vec<usize>,
+    /// Checks that found something, by job.
+    checked: HashMap<usize, Checked>,
     report: Report,
 }
 
 impl<'a> Loader<'a> {
+    fn new(keep: Keep) -> Self {
+        Self {
+            keep,
+            jobs: Vec::new(),
+            by_id: HashMap::new(),
+            duplicates: HashSet::new(),
+            forced_ends: HashSet::new(),
+            conditioned: Vec::new(),
+            checked: HashMap::new(),
+            report: Report::default(),
+        }
+    }
+
     fn run(&mut self, top: &Folder<'a>) -> Result<BTreeMap<String, LoadedFlow>, Stop> {
         self.read_folder(top, &Props::default())?;
         self.resolve();
@@ -86,7 +102,7 @@ impl<'a> Loader<'a> {
         }
         let own = Arc::new(read(file)?);
         let props = below(inherited, &own);
-        let kind = props.get("type").cloned();
+        let kind = props.get("type");
         if kind.is_none() {
             self.report.add(
                 format!("Job doesn't have type set '{id}'."),
@@ -105,15 +121,19 @@ impl<'a> Loader<'a> {
         {
             self.forced_ends.insert(index);
         }
+        let checked = Checked::of(id, &props);
+        if !checked.is_fine() {
+            self.checked.insert(index, checked);
+        }
         self.by_id.insert(id, index);
         self.jobs.push(Job {
             id,
             path: file.path,
-            kind,
             condition,
-            own,
-            props,
+            needs: props.get("dependencies").cloned(),
             dependencies: Vec::new(),
+            runs: (kind.is_some_and(|kind| kind == "flow")).then(|| props.get("flow.name").cloned()),
+            props: (self.keep == Keep::Jobs).then_some((own, props)),
         });
         Ok(())
     }
@@ -161,7 +181,8 @@ impl<'a> Loader<'a> {
         for index in self.in_order() {
             let (id, path) = (self.jobs[index].id, self.jobs[index].path);
             let mut found: Vec<Dependency> = Vec::new();
-            for name in names(self.jobs[index].props.get("dependencies")) {
+            let needs = self.jobs[index].needs.take();
+            for name in names(needs.as_ref()) {
                 let job = self.by_id.get(name).copied();
                 let message = match job {
                     None if self.duplicates.contains(name) => {
@@ -206,13 +227,12 @@ impl<'a> Loader<'a> {
             let flow = self.assemble(&walk)?;
             let id = self.jobs[end].id;
             let mut names: Vec<String> = Vec::new();
-            for job in walk
+            for runs in walk
                 .order
                 .iter()
-                .map(|index| &self.jobs[*index])
-                .filter(|job| is_embedding(job))
+                .filter_map(|index| self.jobs[*index].runs.as_ref())
             {
-                let name = job.props.get("flow.name").map_or("null", String::as_str);
+                let name = runs.as_deref().unwrap_or("null");
                 if names.iter().all(|seen| seen != name) {
                     names.push(name.to_owned());
                 }
@@ -243,48 +263,49 @@ impl<'a> Loader<'a> {
             }
         }
         let level = levels(&has_in, &edges).map_err(|_| Stop::Overflow)?;
-        let nodes = members
-            .iter()
+        let jobs = || members.iter().map(|index| &self.jobs[*index]);
+        let nodes = jobs()
             .zip(level)
-            .map(|(index, level)| node(&self.jobs[*index], level))
+            .filter_map(|(job, level)| node(job, level))
             .collect();
-        let files = members
-            .iter()
-            .map(|index| self.jobs[*index].path.to_owned())
-            .collect();
-        Ok(LoadedFlow { nodes, files })
+        let mut files: Vec<String> = jobs().map(|job| job.path.to_owned()).collect();
+        files.sort_unstable();
+        let runs = jobs().filter_map(|job| job.runs.clone()?).collect();
+        Ok(LoadedFlow { nodes, files, runs })
     }
 
     fn check_jobs(&mut self) -> Result<(), Stop> {
         for index in self.in_order() {
-            let job = &self.jobs[index];
-            let checked = checks::check_job(job.id, &job.props, |message| {
-                self.report.add(message, Some(job.path), None);
-            });
-            checked.map_err(|message| exception(message, job.path))?;
+            let Some(checked) = self.checked.remove(&index) else {
+                continue;
+            };
+            let path = self.jobs[index].path;
+            for message in checked.messages {
+                self.report.add(message, Some(path), None);
+            }
+            if let Some(message) = checked.exception {
+                return Err(exception(message, path));
+            }
         }
         Ok(())
     }
 }
 
-fn node(job: &Job<'_>, level: usize) -> Node {
+fn node(job: &Job<'_>, level: usize) -> Option<Node> {
+    let (own, props) = job.props.as_ref()?;
     let mut depends_on: Vec<String> = job.dependencies.iter().map(|one| one.name.clone()).collect();
     depends_on.sort_unstable();
-    Node {
+    Some(Node {
         id: job.id.to_owned(),
-        kind: job.kind.clone().unwrap_or_default(),
+        kind: props.get("type").cloned().unwrap_or_default(),
         depends_on,
         level,
-        props: Arc::clone(&job.props),
-        own_props: Arc::clone(&job.own),
+        props: Arc::clone(props),
+        own_props: Arc::clone(own),
         source: job.path.to_owned(),
         condition: job.condition.clone(),
-        embedded: is_embedding(job).then(|| job.props.get("flow.name").cloned().unwrap_or_default()),
-    }
-}
-
-fn is_embedding(job: &Job<'_>) -> bool {
-    job.kind.as_deref() == Some("flow")
+        embedded: job.runs.clone().map(Option::unwrap_or_default),
+    })
 }
 
 /// The names in a `dependencies` value.

@@ -4,17 +4,24 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::bean;
+use super::checks::Checked as Checks;
 use super::condition::{Fault, Operand, operands};
 use super::files::{File, Folder};
 use super::levels::levels;
 use super::nodes::{Checked, Fail, Props, check, is_valid, needs};
 use super::report::Report;
-use super::{Load, Loaded, LoadedFlow, Node, Problem, checks, java};
+use super::{Keep, Load, Loaded, LoadedFlow, Node, Problem, java};
 use crate::model::Format;
 
 /// Reads the project as Flow 2.0.
-pub(super) fn load(top: &Folder<'_>) -> Load {
-    let mut loader = Loader::default();
+pub(super) fn load(top: &Folder<'_>, keep: Keep) -> Load {
+    let mut loader = Loader {
+        keep,
+        flows: BTreeMap::new(),
+        embedded: BTreeMap::new(),
+        jobs: BTreeMap::new(),
+        report: Report::default(),
+    };
     if loader.read_folder(top).is_err() {
         return Load::StackOverflow;
     }
@@ -31,12 +38,12 @@ pub(super) fn load(top: &Folder<'_>) -> Load {
     })
 }
 
-#[derive(Default)]
 struct Loader {
+    keep: Keep,
     flows: BTreeMap<String, LoadedFlow>,
     embedded: BTreeMap<String, LoadedFlow>,
-    /// `flow:job`, the job's own properties, the file.
-    jobs: Vec<(String, Props, String)>,
+    /// By `flow:job`: what the checks of its own properties came to, and the file.
+    jobs: BTreeMap<String, (Checks, String)>,
     report: Report,
 }
 
@@ -123,6 +130,7 @@ impl Loader {
             .map(|(at, node)| (node.name.as_str(), at))
             .collect();
         let mut nodes = Vec::with_capacity(flow.nodes.len());
+        let mut runs = Vec::new();
         for node in &flow.nodes {
             self.check_condition(node, flow, &by_name, place)?;
             let embedded = format!("{id}:{}", node.name);
@@ -132,8 +140,12 @@ impl Loader {
                 self.embedded.insert(embedded.clone(), loaded);
             }
             let own = with_type(&node.config, &node.kind);
+            let checks = Checks::of(&embedded, &own);
             self.jobs
-                .push((embedded.clone(), Arc::clone(&own), place.path.to_owned()));
+                .insert(embedded.clone(), (checks, place.path.to_owned()));
+            if node.kind == "flow" {
+                runs.push(embedded.clone());
+            }
             nodes.push(Node {
                 id: node.name.clone(),
                 kind: node.kind.clone(),
@@ -163,9 +175,13 @@ impl Loader {
             node.level = level;
         }
         nodes.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        if self.keep == Keep::Flows {
+            nodes = Vec::new();
+        }
         Ok(LoadedFlow {
             nodes,
-            files: BTreeSet::from([place.path.to_owned()]),
+            files: vec![place.path.to_owned()],
+            runs,
         })
     }
 
@@ -246,24 +262,20 @@ impl Loader {
     }
 
     fn check_jobs(&mut self) -> Result<(), Problem> {
-        let mut jobs: BTreeMap<String, (Props, String)> = BTreeMap::new();
-        jobs.extend(
-            std::mem::take(&mut self.jobs)
-                .into_iter()
-                .map(|(id, props, path)| (id, (props, path))),
-        );
-        let mut jobs: Vec<_> = jobs.into_iter().collect();
+        let mut jobs: Vec<_> = std::mem::take(&mut self.jobs).into_iter().collect();
         java::hash_order(&mut jobs, |(id, _)| java::hash_code(id));
-        for (id, (props, path)) in jobs {
+        for (id, (checks, path)) in jobs {
             let flow = id.split(':').next().unwrap_or_default();
-            let checked = checks::check_job(&id, &props, |message| {
+            for message in checks.messages {
                 self.report.add(message, Some(&path), Some(flow));
-            });
-            checked.map_err(|message| Problem {
-                message,
-                path: Some(path.clone()),
-                flow: Some(flow.to_owned()),
-            })?;
+            }
+            if let Some(message) = checks.exception {
+                return Err(Problem {
+                    message,
+                    path: Some(path.clone()),
+                    flow: Some(flow.to_owned()),
+                });
+            }
         }
         Ok(())
     }

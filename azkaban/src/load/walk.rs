@@ -11,13 +11,18 @@ pub(super) type Props = Arc<BTreeMap<String, String>>;
 pub(super) struct Job<'a> {
     pub(super) id: &'a str,
     pub(super) path: &'a str,
-    pub(super) kind: Option<String>,
     pub(super) condition: Option<String>,
-    pub(super) own: Props,
-    /// With everything inherited.
-    pub(super) props: Props,
+    /// The value of `dependencies`, until it is resolved.
+    pub(super) needs: Option<String>,
     pub(super) dependencies: Vec<Dependency>,
+    /// The flow it runs, where its type is `flow`.
+    pub(super) runs: Option<Runs>,
+    /// Its own properties, and these with everything inherited; `None` where jobs are not kept.
+    pub(super) props: Option<(Props, Props)>,
 }
+
+/// The `flow.name` of a job of type `flow`, if it has one.
+pub(super) type Runs = Option<String>;
 
 /// One name in `dependencies`.
 pub(super) struct Dependency {

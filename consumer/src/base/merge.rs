@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use flowlift_azkaban::name::fold;
-use flowlift_azkaban::{Load, Loaded, Tree, load};
+use flowlift_azkaban::{Load, Loaded, Tree, outline};
 use flowlift_common::Order;
 use flowlift_common::manifest::Manifest;
 
@@ -74,7 +74,7 @@ pub(super) fn merge(
             tree.insert(path.clone(), content.clone());
         }
     }
-    let Load::Flows(loaded) = load(&tree) else {
+    let Load::Flows(loaded) = outline(&tree) else {
         return Err("together Azkaban would refuse them".into());
     };
     sides.nothing_vanished(&tree, &loaded)?;
@@ -104,13 +104,13 @@ struct Sides<'t> {
 
 /// The flows of one side, by lower-case id.
 struct Flows {
-    files: BTreeMap<String, BTreeSet<String>>,
+    files: BTreeMap<String, Vec<String>>,
     by_path: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Flows {
     fn of(tree: &Tree) -> Result<Self, String> {
-        let Load::Flows(loaded) = load(tree) else {
+        let Load::Flows(loaded) = outline(tree) else {
             return Err("Azkaban would refuse one of them alone".into());
         };
         let (mut files, mut by_path) = (BTreeMap::new(), BTreeMap::new());
@@ -126,7 +126,7 @@ impl Flows {
     }
 
     /// Whether all files of a flow are in a tree that has no such flow.
-    fn hides(&self, tree: &Tree, flow: &str, files: &BTreeSet<String>) -> bool {
+    fn hides(&self, tree: &Tree, flow: &str, files: &[String]) -> bool {
         !self.files.contains_key(flow) && files.iter().all(|path| tree.contains_key(path))
     }
 }

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use flowlift_azkaban::archive::ZipError;
 use flowlift_azkaban::name::fold;
-use flowlift_azkaban::{Format, Load, Loaded, ProjectName, Tree, load};
+use flowlift_azkaban::{Format, Load, Loaded, ProjectName, Tree, outline};
 use flowlift_common::manifest::{BaseRef, Manifest};
 
 pub use landed::{Kept, Landed, Line, landed};
@@ -38,7 +38,7 @@ pub struct Base {
     pub packed: Option<Tree>,
     /// All files that count, the manifest not among them.
     pub tree: Tree,
-    /// What the loader makes of them.
+    /// The flows they make, without jobs.
     pub loaded: Loaded,
     /// What Flowlift remembers of them; `None` where it never wrote here.
     pub manifest: Option<Manifest>,
@@ -84,7 +84,7 @@ impl Base {
     /// A project without content.
     #[must_use]
     pub fn empty() -> Self {
-        let Load::Flows(loaded) = load(&Tree::new()) else {
+        let Load::Flows(loaded) = outline(&Tree::new()) else {
             unreachable!("the loader takes an empty tree: zero flows");
         };
         Self {

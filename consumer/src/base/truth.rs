@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flowlift_azkaban::name::fold;
-use flowlift_azkaban::{Load, Tree, load};
+use flowlift_azkaban::{Load, Tree, outline};
 use flowlift_common::manifest::{BaseRef, Manifest};
 
 use super::merge::{Ancestor, Merged, merge};
@@ -107,7 +107,7 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
         findings.extend(finding);
         so.trail.push((landed[at].number, so.tree.clone()));
     }
-    let Load::Flows(loaded) = load(&so.tree) else {
+    let Load::Flows(loaded) = outline(&so.tree) else {
         return Err(BaseError::Refused);
     };
     let newest = &landed[landed.len() - 1];
@@ -277,14 +277,14 @@ fn generation_of(version: &Version) -> Option<u64> {
 
 /// What Azkaban lists if this version is active.
 pub(super) fn list_of(version: &Version) -> BTreeSet<String> {
-    match load(&version.tree) {
+    match outline(&version.tree) {
         Load::Flows(loaded) => loaded.flows.into_keys().collect(),
         _ => BTreeSet::new(),
     }
 }
 
 fn flows_in(tree: &Tree) -> impl Iterator<Item = String> + use<> {
-    let flows = match load(tree) {
+    let flows = match outline(tree) {
         Load::Flows(loaded) => loaded.flows.into_keys().map(|flow| fold(&flow)).collect(),
         _ => Vec::new(),
     };

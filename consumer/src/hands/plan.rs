@@ -5,14 +5,15 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use flowlift_azkaban::{ProjectName, archive};
-use flowlift_common::Seen;
+use flowlift_common::envelope::DecodeError;
+use flowlift_common::{Envelope, Seen};
 use uuid::Uuid;
 
 use super::Hands;
 use crate::held::Held;
 use crate::pack;
 use crate::plan::Decision;
-use crate::prepare::{Opened, for_project, prepare};
+use crate::prepare::{Message, for_project, prepare};
 use crate::project::{Event, PlanAsk, Planned};
 use crate::work::{BaseInHand, Prepared};
 
@@ -48,6 +49,22 @@ impl Hands {
     }
 }
 
+/// A message in hand, and the project it has to be for.
+struct InHand<'h> {
+    held: &'h Held,
+    project: &'h ProjectName,
+}
+
+impl Message for InHand<'_> {
+    fn receipt(&self) -> u64 {
+        self.held.receipt
+    }
+
+    fn open(&self) -> Result<Envelope, DecodeError> {
+        for_project(self.held.open(), self.project)
+    }
+}
+
 fn work_out(
     base: &BaseInHand,
     ask: &PlanAsk,
@@ -56,15 +73,11 @@ fn work_out(
     seen: &Seen,
     from_scratch: bool,
 ) -> (Planned, Prepared) {
-    let messages: Vec<Opened> = held
-        .iter()
-        .map(|held| (held.receipt, for_project(held.open(), project)))
-        .collect();
-    let (planned, plan) = prepare(&base.base, base.exists, ask, &messages, seen);
-    drop(messages);
+    let messages: Vec<InHand<'_>> = held.iter().map(|held| InHand { held, project }).collect();
+    let (planned, mut plan) = prepare(&base.base, base.exists, ask, &messages, seen);
     let attempt = format!("flowlift-{}.zip", Uuid::now_v7().simple());
     let zip = if planned.upload {
-        let tree = pack::contents(project, &base.base, &plan, &attempt);
+        let tree = pack::contents(project, &base.base, &mut plan, &attempt);
         if from_scratch {
             archive::write_zip(&tree).into()
         } else {

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use flowlift_azkaban::{Flow, FlowName, Format, Load, PROJECT_FILE, Tree, check_flow, lift, load, render};
+use flowlift_azkaban::{Flow, FlowName, Format, Load, PROJECT_FILE, Tree, check_flow, lift, outline, render};
 use flowlift_common::ledger::ADOPTED;
 use flowlift_common::manifest::{FileEntry, FlowEntry, PatternEntry};
 use flowlift_common::seen::SeenFlow;
-use flowlift_common::{Act, Body, Order, Pattern, Schedule, Unit, Upsert};
+use flowlift_common::{Act, Body, Change, Order, Pattern, Schedule, Unit, Upsert};
 
+use super::claimants::Claimants;
 use super::draft::{Done, Draft, file_key, flow_key, is_read_as};
 use super::late::{matches, too_old};
 use super::{Asked, ChangeId, Decision, Wish};
@@ -18,8 +19,8 @@ type Made = (FlowName, BTreeMap<String, Bytes>);
 
 impl Draft<'_> {
     /// Applies one change; changes come in ascending order.
-    pub(super) fn take(&mut self, one: &Asked<'_>) {
-        let taken = match &one.change.act {
+    pub(super) fn take(&mut self, one: &Asked<'_>, change: &Change) {
+        let taken = match &change.act {
             Act::Upsert(upsert) => self.upsert(one, upsert),
             Act::Delete { flow } => self.delete(one, flow),
             Act::DeleteMatching(pattern) => {
@@ -46,7 +47,7 @@ impl Draft<'_> {
 
     pub(super) fn begin(&mut self, one: &Asked<'_>) -> &mut Done {
         self.done.entry(one.id).or_insert_with(|| Done {
-            holds: BTreeSet::new(),
+            holds: 0,
             note: None,
             manifest_only: false,
             removed: false,
@@ -140,7 +141,7 @@ impl Draft<'_> {
 
     fn files_of_unit(&self, unit: &Unit, winners: &[&FlowName]) -> Result<Vec<Made>, String> {
         let tree = self.with_properties(unit);
-        let loaded = match load(&tree) {
+        let loaded = match outline(&tree) {
             Load::Flows(loaded) => loaded,
             Load::Refused(problems) => {
                 return Err(problems
@@ -199,13 +200,13 @@ impl Draft<'_> {
             }
             let others = self
                 .claims
-                .get(path)
+                .get(path.as_str())
                 .into_iter()
-                .flatten()
+                .flat_map(Claimants::iter)
                 .filter(|key| !keys.contains(*key));
             for other in others {
                 let owner = self.manifest.flows.get(other).map_or("", |entry| &entry.owner);
-                let name = self.flows.get(other).map_or(other.as_str(), |flow| &flow.name);
+                let name = self.flows.get(other).map_or(other, |flow| &flow.name);
                 if owner != one.owner {
                     let whose = if owner.is_empty() {
                         "nobody's".to_owned()
@@ -231,20 +232,20 @@ impl Draft<'_> {
         files: BTreeMap<String, Bytes>,
         schedule: &Schedule,
     ) {
-        let paths: BTreeSet<String> = files.keys().cloned().collect();
+        let paths: Vec<String> = files.keys().cloned().collect();
         for (path, content) in files {
             let newest = self
                 .claims
-                .get(&path)
+                .get(path.as_str())
                 .into_iter()
-                .flatten()
+                .flat_map(Claimants::iter)
                 .filter_map(|key| self.newest(key))
                 .max();
             if newest.is_none_or(|newest| newest <= one.order) || self.content(&path).is_none() {
                 self.put(path, content, one.id);
             }
         }
-        self.claim(flow.as_str(), paths);
+        self.claim(flow.as_str(), paths.iter().map(String::as_str));
         if self.format == Format::V2 && !self.has_project_file() {
             let (path, content) = PROJECT_FILE;
             self.put(path.to_owned(), Bytes::from_static(content.as_bytes()), one.id);

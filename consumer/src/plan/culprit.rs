@@ -4,12 +4,13 @@
 //! job that makes another flow's end job a dependency (so that flow would vanish), a dependency that turned into a flow.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use flowlift_azkaban::name::fold;
-use flowlift_azkaban::{Load, Loaded, load};
+use flowlift_azkaban::{Load, Loaded, outline};
 
 use super::draft::{Draft, flow_key};
-use super::{Asked, ChangeId};
+use super::{Asked, ChangeId, Changes};
 use flowlift_common::Seen;
 
 use crate::base::Base;
@@ -19,6 +20,7 @@ pub(super) fn check(
     base: &Base,
     seen: &Seen,
     asked: &[Asked<'_>],
+    changes: &dyn Changes,
     convicted: &BTreeMap<ChangeId, String>,
     draft: &Draft<'_>,
 ) -> Result<BTreeSet<String>, BTreeMap<ChangeId, String>> {
@@ -32,7 +34,15 @@ pub(super) fn check(
     let innocent = |one: &&Asked<'_>| !convicted.contains_key(&one.id) && !draft.is_dead(one.id);
     let suspects: Vec<Asked<'_>> = asked.iter().filter(innocent).copied().collect();
     let culprit = shortest_failing_prefix(&suspects, |prefix| {
-        judge(&Draft::of(base, draft.format, seen, prefix, &BTreeMap::new())).is_err()
+        judge(&Draft::of(
+            base,
+            draft.format,
+            seen,
+            prefix,
+            changes,
+            &BTreeMap::new(),
+        ))
+        .is_err()
     });
     match culprit {
         Some(culprit) => Err(BTreeMap::from([(culprit.id, reason)])),
@@ -64,8 +74,11 @@ fn shortest_failing_prefix<'s, 'a>(
 type Verdict = (BTreeMap<ChangeId, String>, String);
 
 fn judge(draft: &Draft<'_>) -> Result<BTreeSet<String>, Verdict> {
-    match load(&draft.tree()) {
-        Load::Flows(loaded) => compare(draft, &loaded),
+    let tree = draft.tree();
+    let loaded = outline(&tree);
+    drop(tree);
+    match loaded {
+        Load::Flows(loaded) => compare(draft, loaded),
         Load::Refused(problems) => {
             let mut blamed = BTreeMap::new();
             for problem in &problems {
@@ -106,11 +119,11 @@ fn bringer_of(draft: &Draft<'_>, path: &str) -> Option<ChangeId> {
 }
 
 /// What is listed must be what is meant: no flow vanished, none turned up.
-fn compare(draft: &Draft<'_>, loaded: &Loaded) -> Result<BTreeSet<String>, Verdict> {
-    let listed: BTreeSet<String> = loaded.listed().into_iter().map(str::to_owned).collect();
-    let meant: BTreeSet<String> = draft.flows.values().map(|flow| flow.name.clone()).collect();
+fn compare(draft: &Draft<'_>, loaded: Loaded) -> Result<BTreeSet<String>, Verdict> {
+    let listed = loaded.listed();
+    let meant: BTreeSet<&str> = draft.flows.values().map(|flow| flow.name.as_str()).collect();
     if listed == meant {
-        return Ok(listed);
+        return Ok(loaded.flows.into_keys().collect());
     }
     let mut blamed = BTreeMap::new();
     let mut text = String::new();
@@ -118,7 +131,8 @@ fn compare(draft: &Draft<'_>, loaded: &Loaded) -> Result<BTreeSet<String>, Verdi
         text = format!("flow {lost} would vanish: another flow's job depends on its last job");
         let end = draft.flows.get(&fold(lost)).map(|flow| &flow.paths);
         for (flow, made) in &loaded.flows {
-            let reaches = end.is_some_and(|paths| !made.files.is_disjoint(paths));
+            let has = |path: &Arc<str>| made.files.iter().any(|file| **file == **path);
+            let reaches = end.is_some_and(|paths| paths.iter().any(has));
             if reaches && let Some(id) = draft.holders.get(&flow_key(&fold(flow))) {
                 blamed.entry(*id).or_insert_with(|| text.clone());
             }

@@ -1,14 +1,17 @@
 //! A project while changes are applied to it, oldest first.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use flowlift_azkaban::name::fold;
 use flowlift_azkaban::{Format, Tree};
 use flowlift_common::manifest::Manifest;
-use flowlift_common::{Act, Order, RunId, Seen};
+use flowlift_common::{Order, RunId, Seen};
 
-use super::{Asked, ChangeId, Decision, Wish};
+use super::claimants::Claimants;
+use super::{Asked, ChangeId, Changes, Decision, Kind, Wish};
 use crate::base::Base;
 
 /// A file as a change leaves it.
@@ -22,14 +25,14 @@ pub(super) struct Put {
 #[derive(Debug, Clone)]
 pub(super) struct FlowState {
     pub(super) name: String,
-    pub(super) paths: BTreeSet<String>,
+    pub(super) paths: Vec<Arc<str>>,
 }
 
 /// How an applied change fared so far.
 #[derive(Debug, Clone)]
 pub(super) struct Done {
-    /// Keys (flows, files) it still holds; none left: superseded.
-    pub(super) holds: BTreeSet<String>,
+    /// How many flows and files it still holds; none left: superseded.
+    pub(super) holds: usize,
     pub(super) note: Option<&'static str>,
     /// It changed something that stands in no file: an owner, a tombstone that has to be remembered.
     pub(super) manifest_only: bool,
@@ -45,7 +48,7 @@ pub(super) struct Draft<'b> {
     pub(super) files: BTreeMap<String, Option<Put>>,
     pub(super) flows: BTreeMap<String, FlowState>,
     /// Path to the lower-case ids of the flows that need it.
-    pub(super) claims: HashMap<String, BTreeSet<String>>,
+    pub(super) claims: HashMap<Arc<str>, Claimants>,
     pub(super) manifest: Manifest,
     pub(super) done: BTreeMap<ChangeId, Done>,
     /// Who brought a flow or file last in this batch: `flow:x` or `file:x`.
@@ -74,6 +77,7 @@ impl<'b> Draft<'b> {
         format: Format,
         seen: &Seen,
         asked: &[Asked<'_>],
+        changes: &dyn Changes,
         convicted: &BTreeMap<ChangeId, String>,
     ) -> Self {
         let mut draft = Self::start(base, format, seen);
@@ -82,7 +86,7 @@ impl<'b> Draft<'b> {
                 Some(reason) => {
                     draft.decided.insert(one.id, Decision::Dead(reason.clone()));
                 }
-                None => draft.take(one),
+                None => changes.with(one.id, &mut |change| draft.take(one, change)),
             }
         }
         draft
@@ -91,33 +95,13 @@ impl<'b> Draft<'b> {
     fn start(base: &'b Base, format: Format, seen: &Seen) -> Self {
         let mut manifest = base.manifest.clone().unwrap_or_else(|| Manifest::empty(format));
         manifest.format = format;
-        let mut flows = BTreeMap::new();
-        let mut claims: HashMap<String, BTreeSet<String>> = HashMap::new();
-        for (key, name) in base.flow_keys() {
-            let paths: BTreeSet<String> = base
-                .loaded
-                .paths_of(name)
-                .into_iter()
-                .map(str::to_owned)
-                .collect();
-            for path in &paths {
-                claims.entry(path.clone()).or_default().insert(key.clone());
-            }
-            flows.insert(
-                key,
-                FlowState {
-                    name: name.to_owned(),
-                    paths,
-                },
-            );
-        }
         seen.tell(&mut manifest);
-        Self {
+        let mut draft = Self {
             base,
             format,
             files: BTreeMap::new(),
-            flows,
-            claims,
+            flows: BTreeMap::new(),
+            claims: HashMap::new(),
             manifest,
             done: BTreeMap::new(),
             holders: HashMap::new(),
@@ -130,7 +114,11 @@ impl<'b> Draft<'b> {
                 .filter(|(path, _)| is_inherited(path))
                 .map(|(p, c)| (p.clone(), c.clone()))
                 .collect(),
+        };
+        for name in base.loaded.flows.keys() {
+            draft.claim(name, base.loaded.paths_of(name));
         }
+        draft
     }
 
     /// The order of a flow's newest change, deletions included.
@@ -180,8 +168,7 @@ impl<'b> Draft<'b> {
             let Some(claimants) = self.claims.get_mut(&path) else {
                 continue;
             };
-            claimants.remove(key);
-            if claimants.is_empty() {
+            if claimants.remove(key) {
                 self.claims.remove(&path);
                 self.take_away(&path);
             }
@@ -189,11 +176,12 @@ impl<'b> Draft<'b> {
     }
 
     /// Gives a flow its files.
-    pub(super) fn claim(&mut self, name: &str, paths: BTreeSet<String>) {
+    pub(super) fn claim<'p>(&mut self, name: &str, paths: impl IntoIterator<Item = &'p str>) {
         let key = fold(name);
-        for path in &paths {
-            self.claims.entry(path.clone()).or_default().insert(key.clone());
-        }
+        let paths: Vec<Arc<str>> = paths
+            .into_iter()
+            .map(|path| self.claim_file(path, &key))
+            .collect();
         self.flows.insert(
             key,
             FlowState {
@@ -203,20 +191,35 @@ impl<'b> Draft<'b> {
         );
     }
 
+    /// Notes that a flow needs a file; the path as all who need it have it.
+    fn claim_file(&mut self, path: &str, key: &str) -> Arc<str> {
+        let known = self.claims.get_key_value(path);
+        let path = known.map_or_else(|| Arc::from(path), |(path, _)| Arc::clone(path));
+        match self.claims.entry(Arc::clone(&path)) {
+            Entry::Occupied(mut claimants) => claimants.get_mut().insert(key),
+            Entry::Vacant(vacant) => {
+                vacant.insert(Claimants::one(key));
+            }
+        }
+        path
+    }
+
     /// Notes what a change wants of a flow's schedule.
     pub(super) fn wish(&mut self, key: &str, id: ChangeId, wish: Wish) {
-        self.wishes.entry(key.to_owned()).or_default().push((id, wish));
+        // mostly it is the only one
+        let wishes = self.wishes.entry(key.to_owned());
+        wishes.or_insert_with(|| Vec::with_capacity(1)).push((id, wish));
     }
 
     /// Notes that a change brought a flow or file last; whoever held it before has lost it.
     pub(super) fn hold(&mut self, key: String, id: ChangeId) {
-        if let Some(before) = self.holders.insert(key.clone(), id)
+        if let Some(before) = self.holders.insert(key, id)
             && let Some(done) = self.done.get_mut(&before)
         {
-            done.holds.remove(&key);
+            done.holds -= 1;
         }
         if let Some(done) = self.done.get_mut(&id) {
-            done.holds.insert(key);
+            done.holds += 1;
         }
     }
 
@@ -232,11 +235,11 @@ impl<'b> Draft<'b> {
         let Some(done) = self.done.get(&one.id) else {
             return Decision::Superseded;
         };
-        if matches!(one.change.act, Act::Check) && self.base.repair {
+        if one.kind == Kind::Check && self.base.repair {
             return Decision::Restored;
         }
-        let holds_nothing = matches!(one.change.act, Act::DeleteMatching(_) | Act::Check);
-        if done.holds.is_empty() && !holds_nothing {
+        let holds_nothing = matches!(one.kind, Kind::DeleteMatching | Kind::Check);
+        if done.holds == 0 && !holds_nothing {
             return Decision::Superseded;
         }
         if done.removed || done.manifest_only || news.contains(&one.id) {
@@ -276,7 +279,7 @@ impl<'b> Draft<'b> {
             || self
                 .done
                 .values()
-                .any(|done| done.manifest_only && !done.holds.is_empty())
+                .any(|done| done.manifest_only && done.holds > 0)
     }
 }
 

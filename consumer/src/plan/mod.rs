@@ -5,6 +5,7 @@
 //! wins, whatever came when; what no change names stays as it is, byte for byte.
 
 mod acts;
+mod claimants;
 mod culprit;
 mod draft;
 mod guard;
@@ -43,21 +44,50 @@ pub struct Asked<'a> {
     pub owner: &'a str,
     /// How it treats what it finds.
     pub rules: Rules,
-    /// What is asked.
-    pub change: &'a Change,
+    /// What is asked, as far as it is kept in memory: the change itself is read when it is its turn ([`Changes`]).
+    pub kind: Kind,
 }
 
-impl Asked<'_> {
-    /// The format it states, if it brings a flow.
-    fn flow_format(&self) -> Option<Format> {
-        match &self.change.act {
-            Act::Upsert(upsert) => Some(match &upsert.body {
+/// What sort of change it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Brings flows, in this format where the project is new.
+    Upsert(Format),
+    /// Deletes by pattern.
+    DeleteMatching,
+    /// Asks whether all is as it was applied.
+    Check,
+    /// Any other.
+    Other,
+}
+
+impl Kind {
+    /// Of a change in a message with these rules.
+    #[must_use]
+    pub fn of(change: &Change, rules: Rules) -> Self {
+        match &change.act {
+            Act::Upsert(upsert) => Self::Upsert(match &upsert.body {
                 Body::Unit(unit) => unit.format,
-                Body::Flow(_) => self.rules.format,
+                Body::Flow(_) => rules.format,
             }),
+            Act::DeleteMatching(_) => Self::DeleteMatching,
+            Act::Check => Self::Check,
+            Act::Delete { .. } | Act::PutFile { .. } | Act::DeleteFile { .. } => Self::Other,
+        }
+    }
+
+    fn format(self) -> Option<Format> {
+        match self {
+            Self::Upsert(format) => Some(format),
             _ => None,
         }
     }
+}
+
+/// Where the changes of a batch are read from, one at a time: unpacked all together they would be most of what a plan needs.
+pub trait Changes {
+    /// Hands over one change.
+    fn with(&self, id: ChangeId, take: &mut dyn FnMut(&Change));
 }
 
 /// What a plan decides about one change.
@@ -109,7 +139,7 @@ pub fn format_for(base: &Base, asked: &[Asked<'_>]) -> Format {
     let oldest = asked.iter().min_by_key(|one| one.order);
     let flows = asked
         .iter()
-        .filter_map(|one| Some((one.order, one.flow_format()?)));
+        .filter_map(|one| Some((one.order, one.kind.format()?)));
     base.format()
         .or_else(|| flows.min_by_key(|(order, _)| *order).map(|(_, format)| format))
         .or_else(|| oldest.map(|one| one.rules.format))
@@ -118,13 +148,18 @@ pub fn format_for(base: &Base, asked: &[Asked<'_>]) -> Format {
 
 /// Plans a batch for a project of this format. `attempt` is decided later, by whoever uploads.
 #[must_use]
-pub fn plan(base: &Base, format: Format, asked: &[Asked<'_>], seen: &Seen) -> Plan {
-    let mut asked = asked.to_vec();
+pub fn plan(
+    base: &Base,
+    format: Format,
+    mut asked: Vec<Asked<'_>>,
+    changes: &dyn Changes,
+    seen: &Seen,
+) -> Plan {
     asked.sort_by_key(|one| (one.order, one.id));
     let mut convicted: BTreeMap<ChangeId, String> = BTreeMap::new();
     loop {
-        let draft = Draft::of(base, format, seen, &asked, &convicted);
-        match culprit::check(base, seen, &asked, &convicted, &draft) {
+        let draft = Draft::of(base, format, seen, &asked, changes, &convicted);
+        match culprit::check(base, seen, &asked, changes, &convicted, &draft) {
             Ok(expected) => return finish(draft, base, &asked, expected),
             Err(culprits) => convicted.extend(culprits),
         }

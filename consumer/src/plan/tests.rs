@@ -84,7 +84,15 @@ fn owned(rank: u64, owner: &str, act: Act) -> Sent {
 /// Plans in the order given, which is the order of delivery.
 fn planned(base: &Base, changes: &[Sent]) -> Plan {
     let asked: Vec<Asked<'_>> = changes.iter().map(asked).collect();
-    plan(base, format_for(base, &asked), &asked, &Seen::default())
+    let format = format_for(base, &asked);
+    plan(base, format, asked, &changes, &Seen::default())
+}
+
+impl Changes for &[Sent] {
+    fn with(&self, id: ChangeId, take: &mut dyn FnMut(&Change)) {
+        let is = |sent: &&Sent| (sent.rank, sent.change.seq) == (id.receipt, id.seq);
+        take(&self.iter().find(is).unwrap().change);
+    }
 }
 
 fn asked(sent: &Sent) -> Asked<'_> {
@@ -100,7 +108,7 @@ fn asked(sent: &Sent) -> Asked<'_> {
         },
         owner: &sent.owner,
         rules: sent.rules,
-        change: &sent.change,
+        kind: Kind::of(&sent.change, sent.rules),
     }
 }
 
@@ -111,7 +119,7 @@ fn read(zip: Bytes) -> Result<Base, crate::base::BaseError> {
 /// What the project holds after a plan was uploaded.
 fn landed(base: &Base, plan: &Plan) -> Base {
     let project = ProjectName::new("p").unwrap();
-    let tree = crate::pack::contents(&project, base, plan, "attempt.zip");
+    let tree = crate::pack::contents(&project, base, &mut plan.clone(), "attempt.zip");
     read(archive::write_zip(&tree).into()).unwrap()
 }
 

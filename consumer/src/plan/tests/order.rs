@@ -28,7 +28,8 @@ impl World {
     /// Plans, uploads, and brings the schedules; `dies`: before the schedules, so that all of it comes again.
     fn take(&mut self, changes: &[Sent], dies: bool) {
         let asked: Vec<Asked<'_>> = changes.iter().map(asked).collect();
-        let plan = plan(&self.base, format_for(&self.base, &asked), &asked, &self.seen);
+        let format = format_for(&self.base, &asked);
+        let plan = plan(&self.base, format, asked, &changes, &self.seen);
         if plan.upload {
             self.base = landed(&self.base, &plan);
             self.seen = Seen::default();

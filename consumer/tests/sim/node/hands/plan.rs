@@ -41,11 +41,11 @@ pub(crate) async fn plan_batch(w: W, here: Place, ask: PlanAsk) -> What {
             )
         })
         .collect();
-    let (planned, plan) = prepare(&base, found.exists, &ask, &messages, &seen);
+    let (planned, mut plan) = prepare(&base, found.exists, &ask, &messages, &seen);
     let attempt = format!("flowlift-{}.zip", w.uuid().simple());
     let zip = planned
         .upload
-        .then(|| Content::of(pack::contents(&here.project, &base, &plan, &attempt)));
+        .then(|| Content::of(pack::contents(&here.project, &base, &mut plan, &attempt)));
     tell!(
         w,
         "night-{}: plans {} on version {} (highest {}, generation {}): {}{}{}",
