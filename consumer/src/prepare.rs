@@ -145,7 +145,10 @@ struct Bodies<'m, M> {
 impl<'m, M: Message> Bodies<'m, M> {
     fn of(messages: &'m [M]) -> Self {
         Self {
-            by_receipt: messages.iter().map(|message| (message.receipt(), message)).collect(),
+            by_receipt: messages
+                .iter()
+                .map(|message| (message.receipt(), message))
+                .collect(),
             last: RefCell::new(None),
         }
     }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::checks::Checked;
 use super::condition::{Fault, Operand, operands};
 use super::files::{File, Folder};
 use super::levels::levels;
 use super::report::Report;
 use super::walk::{Dependency, Job, Props, Walk};
-use super::checks::Checked;
 use super::{Keep, Load, Loaded, LoadedFlow, Node, Problem, embedding, java};
 use crate::model::Format;
 use crate::properties;
@@ -227,7 +227,11 @@ impl<'a> Loader<'a> {
             let flow = self.assemble(&walk)?;
             let id = self.jobs[end].id;
             let mut names: Vec<String> = Vec::new();
-            for runs in walk.order.iter().filter_map(|index| self.jobs[*index].runs.as_ref()) {
+            for runs in walk
+                .order
+                .iter()
+                .filter_map(|index| self.jobs[*index].runs.as_ref())
+            {
                 let name = runs.as_deref().unwrap_or("null");
                 if names.iter().all(|seen| seen != name) {
                     names.push(name.to_owned());
@@ -260,7 +264,10 @@ impl<'a> Loader<'a> {
         }
         let level = levels(&has_in, &edges).map_err(|_| Stop::Overflow)?;
         let jobs = || members.iter().map(|index| &self.jobs[*index]);
-        let nodes = jobs().zip(level).filter_map(|(job, level)| node(job, level)).collect();
+        let nodes = jobs()
+            .zip(level)
+            .filter_map(|(job, level)| node(job, level))
+            .collect();
         let mut files: Vec<String> = jobs().map(|job| job.path.to_owned()).collect();
         files.sort_unstable();
         let runs = jobs().filter_map(|job| job.runs.clone()?).collect();

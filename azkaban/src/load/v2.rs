@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::bean;
+use super::checks::Checked as Checks;
 use super::condition::{Fault, Operand, operands};
 use super::files::{File, Folder};
 use super::levels::levels;
 use super::nodes::{Checked, Fail, Props, check, is_valid, needs};
 use super::report::Report;
-use super::checks::Checked as Checks;
 use super::{Keep, Load, Loaded, LoadedFlow, Node, Problem, java};
 use crate::model::Format;
 
@@ -141,7 +141,8 @@ impl Loader {
             }
             let own = with_type(&node.config, &node.kind);
             let checks = Checks::of(&embedded, &own);
-            self.jobs.insert(embedded.clone(), (checks, place.path.to_owned()));
+            self.jobs
+                .insert(embedded.clone(), (checks, place.path.to_owned()));
             if node.kind == "flow" {
                 runs.push(embedded.clone());
             }

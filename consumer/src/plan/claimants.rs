@@ -40,6 +40,8 @@ impl Claimants {
             Self::One(one) => (Some(one), None),
             Self::More(more) => (None, Some(more)),
         };
-        one.into_iter().chain(more.into_iter().flatten()).map(|key| &**key)
+        one.into_iter()
+            .chain(more.into_iter().flatten())
+            .map(|key| &**key)
     }
 }

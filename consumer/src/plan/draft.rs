@@ -11,7 +11,7 @@ use flowlift_common::manifest::Manifest;
 use flowlift_common::{Order, RunId, Seen};
 
 use super::claimants::Claimants;
-use super::{Asked, Changes, ChangeId, Decision, Kind, Wish};
+use super::{Asked, ChangeId, Changes, Decision, Kind, Wish};
 use crate::base::Base;
 
 /// A file as a change leaves it.
@@ -182,7 +182,10 @@ impl<'b> Draft<'b> {
     /// Gives a flow its files.
     pub(super) fn claim<'p>(&mut self, name: &str, paths: impl IntoIterator<Item = &'p str>) {
         let key = fold(name);
-        let paths: Vec<Arc<str>> = paths.into_iter().map(|path| self.claim_file(path, &key)).collect();
+        let paths: Vec<Arc<str>> = paths
+            .into_iter()
+            .map(|path| self.claim_file(path, &key))
+            .collect();
         self.flows.insert(
             key,
             FlowState {

@@ -83,7 +83,12 @@ fn owned(rank: u64, owner: &str, act: Act) -> Sent {
 
 /// Plans in the order given, which is the order of delivery.
 fn planned(base: &Base, changes: &[Sent]) -> Plan {
-    plan(base, changes.iter().map(asked).collect(), &changes, &Seen::default())
+    plan(
+        base,
+        changes.iter().map(asked).collect(),
+        &changes,
+        &Seen::default(),
+    )
 }
 
 impl Changes for &[Sent] {
