@@ -169,6 +169,20 @@ pub fn merge_zip<'p>(
     Ok(writer.finish().map_err(ZipError::Broken)?.into_inner())
 }
 
+/// The entries a zip says it has, by the two bytes at its end, without reading it further; 65,535 and more are told from its
+/// size, at the least an entry can have.
+#[must_use]
+pub fn count(bytes: &[u8]) -> usize {
+    const END: &[u8] = b"PK\x05\x06";
+    const LEAST: usize = 30 + 46 + 2;
+    let end = bytes.windows(END.len()).rposition(|window| window == END);
+    let number = end.and_then(|end| bytes.get(end + 10..end + 12));
+    match number {
+        Some([low, high]) if (*low, *high) != (0xff, 0xff) => usize::from(u16::from_le_bytes([*low, *high])),
+        _ => bytes.len() / LEAST,
+    }
+}
+
 /// The paths in a project zip, without unpacking it; the same tidying and refusals as in [`read_zip`].
 pub fn paths(bytes: &[u8]) -> Result<Vec<String>, ZipError> {
     Ok(entries(&mut open(bytes)?)?.into_keys().collect())

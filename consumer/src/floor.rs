@@ -22,7 +22,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::attempts::OpenAttempts;
 use crate::breaker::Breaker;
-use crate::hands::Hands;
+use crate::hands::{DESKS, Hands};
 use crate::held::Held;
 use crate::lease::Lease;
 use crate::looks::{Look, Looks};
@@ -33,8 +33,6 @@ use crate::settle;
 
 /// After a look that Azkaban did not answer, the next try.
 const LOOK_RETRY_MS: u64 = 60_000;
-/// The most projects that are unpacked at the same time: an unpacked project of 10,000 flows takes some 30 MB.
-const DESKS: usize = 4;
 
 /// What the projects of one session share.
 #[derive(Clone)]
@@ -140,11 +138,7 @@ impl Floor {
             breaker: Breaker::default(),
             kept_waiting: Vec::new(),
             draining: BTreeSet::new(),
-            desks: Arc::new(Semaphore::new(
-                std::thread::available_parallelism()
-                    .map_or(2, usize::from)
-                    .min(DESKS),
-            )),
+            desks: Arc::new(Semaphore::new(DESKS as usize)),
             tasks: JoinSet::new(),
             back,
             answers,
@@ -429,7 +423,14 @@ impl Floor {
                 let attempts = Arc::clone(&self.tools.attempts);
                 self.run(key, async move { tasks::take_over(&attempts, &hands).await });
             }
-            Action::ReadBase => self.run(key, async move { What::Heard(hands.read_base().await) }),
+            Action::ReadBase => {
+                let held = room
+                    .heart
+                    .receipts()
+                    .filter_map(|receipt| self.held.get(&receipt));
+                let waiting = held.map(|held| held.changes()).fold(0, u64::saturating_add);
+                self.run(key, async move { What::Heard(hands.read_base(waiting).await) });
+            }
             Action::Make => self.run(key, async move { What::Heard(hands.make().await) }),
             Action::Plan(ask) => {
                 let held = self.in_hand(&ask);

@@ -151,6 +151,17 @@ impl Base {
         Ok(())
     }
 
+    /// The files alone: all that packing needs.
+    #[must_use]
+    pub fn into_files(self) -> Self {
+        Self {
+            zip: self.zip,
+            packed: self.packed,
+            tree: self.tree,
+            ..Self::empty()
+        }
+    }
+
     /// The project's format, where its content or its manifest decides it.
     #[must_use]
     pub fn format(&self) -> Option<Format> {

@@ -74,7 +74,8 @@ struct So {
 pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, BaseError> {
     let mut strays: BTreeSet<String> = stillborn.iter().flat_map(flows_of).collect();
     let mut otherwise: Vec<BTreeSet<String>> = stillborn.iter().map(list_of).collect();
-    let Some(first) = landed.first() else {
+    let alone = landed.len() == 1;
+    let Some(first) = landed.first_mut() else {
         return Ok(Told {
             base: Base {
                 strays,
@@ -84,13 +85,21 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
             findings: Vec::new(),
         });
     };
-    let mut so = So::begin(first);
+    let generations = std::iter::once(&*first)
+        .chain(stillborn)
+        .filter_map(generation_of);
+    let highest = generations.max().unwrap_or_default();
+    let mut so = if alone {
+        So::take_over(first)
+    } else {
+        So::begin(first)
+    };
     so.highest = landed
         .iter()
-        .chain(stillborn)
         .filter_map(generation_of)
         .max()
-        .unwrap_or_default();
+        .unwrap_or_default()
+        .max(highest);
     let mut findings = Vec::new();
     for at in 1..landed.len() {
         let finding = match landed[at].ours() {
@@ -115,7 +124,7 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
         version: newest.number,
         file: newest.file_name.clone(),
     };
-    let differs = |path: &String| so.tree.get(path) != newest.tree.get(path);
+    let differs = |path: &String| !alone && so.tree.get(path) != newest.tree.get(path);
     let lost = loaded
         .flows
         .iter()
@@ -132,7 +141,7 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
         ..without_vanished(manifest, &loaded, &so.tree)
     });
     let base = Base {
-        packed: (source.tree != so.tree).then_some(source.tree),
+        packed: (!alone && source.tree != so.tree).then_some(source.tree),
         zip: source.zip,
         tree: so.tree,
         loaded,
@@ -150,6 +159,19 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
 }
 
 impl So {
+    /// The only one: its files and manifest are taken out of it, for a large project is not to be in memory twice.
+    fn take_over(version: &mut Version) -> Self {
+        Self {
+            generation: version.ours().map_or(0, |manifest| manifest.generation),
+            tree: std::mem::take(&mut version.tree),
+            manifest: version.manifest.take(),
+            from: 0,
+            highest: 0,
+            repair: false,
+            trail: Vec::new(),
+        }
+    }
+
     fn begin(version: &Version) -> Self {
         Self {
             tree: version.tree.clone(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use flowlift_azkaban::archive;
 use flowlift_azkaban::client::{ClientError, Download, LogEntry, uploaded_file};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -11,15 +12,22 @@ use crate::base::{Base, BaseError, Finding, Need, PAGE, Reading, Told, Version};
 use crate::project::{BaseFacts, Event, Landing, Trouble};
 use crate::work::{BaseInHand, Known};
 
+/// Files and changes that may be unpacked at the same time: a flow of one job needs some 3 kB while it is planned.
+pub const DESKS: u32 = 40_000;
+/// However small the projects are, they are work for the cores: at most four at once.
+const DESK_LEAST: u32 = DESKS / 4;
+
 /// How many lines of the project log are read to find an upload that should be near its top.
 const LOG_LINES: usize = 500;
 
 impl Hands {
     /// Reads the base: what counts of the project's versions, compared with what Azkaban lists.
-    pub async fn read_base(&self) -> Event {
+    ///
+    /// `waiting`: so many changes wait to be planned on it.
+    pub async fn read_base(&self, waiting: u64) -> Event {
         // one that was never planned on would keep its desk
         self.work().base = None;
-        Event::Base(match self.find_base().await {
+        Event::Base(match self.find_base(waiting).await {
             Ok(found) => {
                 let facts = BaseFacts {
                     exists: found.exists,
@@ -29,7 +37,7 @@ impl Hands {
                 Ok(facts)
             }
             Err(Trouble::ProjectMissing) => {
-                let desk = self.desk().await;
+                let desk = self.desk(waiting).await;
                 self.work().base = Some(nothing(false, desk));
                 Err(Trouble::ProjectMissing)
             }
@@ -37,12 +45,13 @@ impl Hands {
         })
     }
 
-    async fn find_base(&self) -> Result<BaseInHand, Trouble> {
+    async fn find_base(&self, waiting: u64) -> Result<BaseInHand, Trouble> {
         let Some(latest) = self.download(None).await? else {
-            return Ok(nothing(true, self.desk().await));
+            return Ok(nothing(true, self.desk(waiting).await));
         };
         // not before the answer is here: a slow Azkaban must not keep others from unpacking
-        let desk = self.desk().await;
+        let files = archive::count(&latest.zip).try_into().unwrap_or(u64::MAX);
+        let desk = self.desk(waiting.saturating_add(files)).await;
         let highest = latest.version;
         let told = self.read_versions(latest).await?;
         let listed = self.listed().await?;
@@ -58,9 +67,12 @@ impl Hands {
     }
 
     /// A place to unpack and plan at, also for a project without content: what comes into it can be as large.
-    async fn desk(&self) -> Option<Arc<OwnedSemaphorePermit>> {
+    /// One larger than all desks together has them for itself.
+    async fn desk(&self, size: u64) -> Option<Arc<OwnedSemaphorePermit>> {
+        let size = u32::try_from(size).unwrap_or(u32::MAX).clamp(DESK_LEAST, DESKS);
         // nobody closes the semaphore
-        Arc::clone(&self.desks).acquire_owned().await.ok().map(Arc::new)
+        let desk = Arc::clone(&self.desks).acquire_many_owned(size).await;
+        desk.ok().map(Arc::new)
     }
 
     async fn read_versions(&self, latest: Download) -> Result<Told, Trouble> {

@@ -5,6 +5,8 @@ mod plan;
 mod schedule;
 mod upload;
 
+pub use base::DESKS;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flowlift_azkaban::ProjectName;
@@ -33,7 +35,7 @@ pub struct Hands {
     pub work: Arc<Mutex<Work>>,
     /// Where timings and errors are counted.
     pub metrics: Arc<Metrics>,
-    /// Projects that may be unpacked at the same time: it is work for the cores and most of the memory needed.
+    /// [`DESKS`], shared by the projects that are unpacked at the same time: that is most of the memory needed.
     pub desks: Arc<Semaphore>,
 }
 

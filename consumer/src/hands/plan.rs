@@ -34,7 +34,7 @@ impl Hands {
         let begun = Instant::now();
         let project = self.project.clone();
         let done =
-            tokio::task::spawn_blocking(move || work_out(&base, &ask, &held, &project, &seen, from_scratch))
+            tokio::task::spawn_blocking(move || work_out(base, &ask, &held, &project, &seen, from_scratch))
                 .await;
         let (planned, prepared) = match done {
             Ok(done) => done,
@@ -66,7 +66,7 @@ impl Message for InHand<'_> {
 }
 
 fn work_out(
-    base: &BaseInHand,
+    base: BaseInHand,
     ask: &PlanAsk,
     held: &[Arc<Held>],
     project: &ProjectName,
@@ -76,12 +76,13 @@ fn work_out(
     let messages: Vec<InHand<'_>> = held.iter().map(|held| InHand { held, project }).collect();
     let (planned, mut plan) = prepare(&base.base, base.exists, ask, &messages, seen);
     let attempt = format!("flowlift-{}.zip", Uuid::now_v7().simple());
+    let follows = base.base.active.as_ref().map_or(0, |active| active.version);
     let zip = if planned.upload {
         let tree = pack::contents(project, &base.base, &mut plan, &attempt);
         if from_scratch {
             archive::write_zip(&tree).into()
         } else {
-            pack::zip(&base.base, &tree)
+            pack::zip(&Arc::unwrap_or_clone(base.base).into_files(), &tree)
         }
     } else {
         Bytes::new()
@@ -99,7 +100,7 @@ fn work_out(
         expected: Arc::new(plan.expected),
         schedules: Arc::new(plan.schedules),
         highest: base.highest,
-        follows: base.base.active.as_ref().map_or(0, |active| active.version),
+        follows,
         carried,
         seen: plan.seen,
         restored: plan.restored,
