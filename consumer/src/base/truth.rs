@@ -74,6 +74,7 @@ struct So {
 pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, BaseError> {
     let mut strays: BTreeSet<String> = stillborn.iter().flat_map(flows_of).collect();
     let mut otherwise: Vec<BTreeSet<String>> = stillborn.iter().map(list_of).collect();
+    let by_us = landed.last().is_some_and(|newest| newest.ours().is_some());
     let alone = landed.len() == 1;
     let Some(first) = landed.first_mut() else {
         return Ok(Told {
@@ -134,7 +135,6 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
         strays.extend(flows_of(newest));
         otherwise.push(list_of(newest));
     }
-    let by_us = newest.ours().is_some();
     let source = landed.swap_remove(so.from);
     let manifest = so.manifest.map(|manifest| Manifest {
         generation: so.highest,
