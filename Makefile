@@ -49,7 +49,7 @@ test-folders: ## FOLDERS=DIR: project folders of other people must list the same
 chaos: ## consumers, RabbitMQ and Azkaban die, hang and lie under load; nothing may be lost or undone (ROUNDS=n, ONLY=name, AZKABAN_URL=...)
 	@dev/chaos
 
-memory: ## peak memory of producer and consumer with a million flows queued
+memory: ## peak memory of producer and consumer with a million flows queued, and with large projects
 	@dev/memory
 
 sim: ## nights in simulated time: SEEDS=n of them (10,000), or SEED=s alone with its story
