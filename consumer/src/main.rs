@@ -8,10 +8,6 @@ use flowlift_common::telemetry;
 use flowlift_consumer::app;
 use flowlift_consumer::config::{Cli, Config};
 
-/// Gives memory back that glibc keeps: plans are many small things made by one thread and dropped by another.
-#[global_allocator]
-static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// EX_IOERR: the system gives no threads or signals.
 const SYSTEM: u8 = 74;
 /// EX_USAGE: FLOWLIFT_LOG_LEVEL cannot be read.
