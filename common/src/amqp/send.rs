@@ -6,8 +6,7 @@ use lapin::Confirmation;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, ConnectionStatus, PublisherConfirm};
-
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::declare::declare_again;
 use super::{AmqpError, Link};
@@ -78,7 +77,7 @@ pub(super) fn judge(confirmation: Confirmation, queue: &str) -> Result<(), AmqpE
 
 /// A broker that says nothing of an alarm confirms within this time, or never: one that was killed and comes back may have
 /// taken a message before its queues were there.
-pub(super) const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Whether a confirm that has been waited for this long does not come any more.
 pub(super) fn is_lost(waited: Duration, status: &ConnectionStatus) -> bool {
@@ -103,14 +102,12 @@ impl Sender {
 
     /// Waits for a confirm; an alarm of the broker may take as long as it takes.
     async fn confirmed(&self, mut confirm: PublisherConfirm) -> Result<Confirmation, AmqpError> {
-        let begun = Instant::now();
         loop {
-            match timeout(CONFIRMED_WITHIN, &mut confirm).await {
-                Ok(confirmation) => return Ok(confirmation?),
-                Err(_) if is_lost(begun.elapsed(), &self.status) => {
-                    return Err(AmqpError::Lost("a confirm did not come".into()));
-                }
-                Err(_) => {}
+            if let Ok(confirmation) = timeout(CONFIRMED_WITHIN, &mut confirm).await {
+                return Ok(confirmation?);
+            }
+            if is_lost(CONFIRMED_WITHIN, &self.status) {
+                return Err(AmqpError::Lost("a confirm did not come".into()));
             }
         }
     }

@@ -233,9 +233,10 @@ impl Reading {
             found.numbers.last() == Some(&version.number) || found.or_one_of.contains(&version.number)
         };
         let all: Vec<&Version> = self.kept.iter().filter(number).collect();
-        let as_listed = |version: &&Version| Some(list_of(version)) == self.listed;
-        let listed: Vec<&Version> = all.iter().copied().filter(as_listed).collect();
-        if listed.is_empty() { all } else { listed }
+        let Some(listed) = &self.listed else { return all };
+        let as_listed = |version: &&Version| list_of(version) == *listed;
+        let fitting: Vec<&Version> = all.iter().copied().filter(as_listed).collect();
+        if fitting.is_empty() { all } else { fitting }
     }
 
     fn lists_differ(&self, found: &Landed) -> bool {

@@ -76,6 +76,8 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
     let mut otherwise: Vec<BTreeSet<String>> = stillborn.iter().map(list_of).collect();
     let by_us = landed.last().is_some_and(|newest| newest.ours().is_some());
     let alone = landed.len() == 1;
+    let generations = landed.iter().chain(stillborn).filter_map(generation_of);
+    let highest = generations.max().unwrap_or_default();
     let Some(first) = landed.first_mut() else {
         return Ok(Told {
             base: Base {
@@ -86,21 +88,7 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
             findings: Vec::new(),
         });
     };
-    let generations = std::iter::once(&*first)
-        .chain(stillborn)
-        .filter_map(generation_of);
-    let highest = generations.max().unwrap_or_default();
-    let mut so = if alone {
-        So::take_over(first)
-    } else {
-        So::begin(first)
-    };
-    so.highest = landed
-        .iter()
-        .filter_map(generation_of)
-        .max()
-        .unwrap_or_default()
-        .max(highest);
+    let mut so = So::begin(first, alone, highest);
     let mut findings = Vec::new();
     for at in 1..landed.len() {
         let finding = match landed[at].ours() {
@@ -159,28 +147,25 @@ pub fn truth(mut landed: Vec<Version>, stillborn: &[Version]) -> Result<Told, Ba
 }
 
 impl So {
-    /// The only one: its files and manifest are taken out of it, for a large project is not to be in memory twice.
-    fn take_over(version: &mut Version) -> Self {
+    /// Begins with the oldest. Where it is `alone`, its files and manifest are taken out of it: a large project is not to be in
+    /// memory twice.
+    fn begin(version: &mut Version, alone: bool, highest: u64) -> Self {
+        let generation = version.ours().map_or(0, |manifest| manifest.generation);
+        let (tree, manifest, trail) = if alone {
+            let manifest = version.manifest.take();
+            (std::mem::take(&mut version.tree), manifest, Vec::new())
+        } else {
+            let trail = vec![(version.number, version.tree.clone())];
+            (version.tree.clone(), version.manifest.clone(), trail)
+        };
         Self {
-            generation: version.ours().map_or(0, |manifest| manifest.generation),
-            tree: std::mem::take(&mut version.tree),
-            manifest: version.manifest.take(),
+            tree,
+            manifest,
             from: 0,
-            highest: 0,
+            generation,
+            highest,
             repair: false,
-            trail: Vec::new(),
-        }
-    }
-
-    fn begin(version: &Version) -> Self {
-        Self {
-            tree: version.tree.clone(),
-            manifest: version.manifest.clone(),
-            from: 0,
-            generation: version.ours().map_or(0, |manifest| manifest.generation),
-            highest: 0,
-            repair: false,
-            trail: vec![(version.number, version.tree.clone())],
+            trail,
         }
     }
 
@@ -202,11 +187,11 @@ impl So {
             return Ok(None);
         }
         // one of ours in between was given up: its changes came again, and are in this one or still to come
-        let since = landed[..at]
+        let mut since = landed[..at]
             .iter()
             .rev()
             .take_while(|one| Some(one.number) > base);
-        if since.into_iter().all(|one| one.ours().is_some()) {
+        if since.all(|one| one.ours().is_some()) {
             return Ok(None);
         }
         // something landed between its base and it, and was overwritten unseen

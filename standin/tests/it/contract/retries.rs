@@ -23,14 +23,20 @@ async fn until_failed(project: &Project<'_>, id: i64, job: &str) {
     project.until_job(id, job, "FAILED").await;
 }
 
+/// Begins [`failing_once`] and waits until `a` has failed; the execution.
+async fn failed_once(project: &Project<'_>) -> i64 {
+    project.install(&failing_once()).await;
+    let id = project.begin("f", &[]).await;
+    until_failed(project, id, "a").await;
+    project.until_job(id, "b", "CANCELLED").await;
+    id
+}
+
 #[tokio::test]
 async fn all_that_failed_is_tried_again_while_the_flow_runs() {
     let azkaban = Azkaban::start().await;
     let project = azkaban.project().await;
-    project.install(&failing_once()).await;
-    let id = project.begin("f", &[]).await;
-    until_failed(&project, id, "a").await;
-    project.until_job(id, "b", "CANCELLED").await;
+    let id = failed_once(&project).await;
     assert_eq!(azkaban.execution(id).await["status"], "FAILED_FINISHING");
     assert_eq!(azkaban.about("retryFailedJobs", id, &[]).await.text(), "{ }");
     let tree = project.end_of("f", id).await;
@@ -140,10 +146,7 @@ async fn a_retry_reaches_into_embedded_flows() {
 async fn a_paused_flow_tries_again_when_it_goes_on() {
     let azkaban = Azkaban::start().await;
     let project = azkaban.project().await;
-    project.install(&failing_once()).await;
-    let id = project.begin("f", &[]).await;
-    until_failed(&project, id, "a").await;
-    project.until_job(id, "b", "CANCELLED").await;
+    let id = failed_once(&project).await;
     azkaban.about("pauseFlow", id, &[]).await;
     assert_eq!(azkaban.about("retryFailedJobs", id, &[]).await.text(), "{ }");
     patiently("the job ends", async || {
