@@ -7,6 +7,7 @@ use flowlift_common::RunId;
 use flowlift_common::ledger::{DeadLetter, Outcome, RunEvent};
 
 use crate::dead::{letter, run};
+use crate::patience::ended;
 use crate::person::Person;
 use crate::publish::{first_line, run_of, words};
 use crate::vhost::{SHARDS, Vhost};
@@ -146,7 +147,7 @@ fn interrupted(vhost: &Vhost, args: &str, mark: &'static [u8]) -> (i32, String, 
         .status();
     assert!(killed.unwrap().success());
     stop.go();
-    let output = child.wait_with_output().unwrap();
+    let output = ended(child);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (
         output.status.code().unwrap_or(-1),
@@ -213,7 +214,7 @@ async fn a_requeue_can_be_followed_to_its_end() {
         .unwrap();
     let third: RunId = first_line(&mut child).parse().unwrap();
     vhost.settle(third, Outcome::Applied, (1, 2), None).await;
-    let output = child.wait_with_output().unwrap();
+    let output = ended(child);
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{err}");
     assert!(err.contains("\n2 changes: 2 applied; 0 uploads, "), "{err}");

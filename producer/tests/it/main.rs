@@ -14,6 +14,7 @@ mod dead;
 mod dead_input;
 mod editor;
 mod healing;
+mod patience;
 mod person;
 mod publish;
 mod readback;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 
+use crate::patience::PATIENCE;
+
 /// A folder to work in.
 pub(crate) struct Person {
     folder: tempfile::TempDir,
@@ -70,7 +72,8 @@ impl Person {
     }
 
     pub(crate) fn calls_with(&self, args: &[&str], input: &[u8]) -> Said {
-        let output = self.command(args).write_stdin(input).output().unwrap();
+        let mut command = self.command(args);
+        let output = command.write_stdin(input).timeout(PATIENCE).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Said {
             code: output.status.code().unwrap_or(-1),

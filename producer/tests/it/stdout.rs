@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use crate::patience::ended;
 use crate::person::Person;
 
 #[test]
@@ -13,7 +14,7 @@ fn who_reads_no_further_has_seen_enough() {
         .spawn()
         .unwrap();
     drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
+    let output = ended(child);
     assert_eq!(
         (output.status.code(), output.stderr.as_slice()),
         (Some(0), &b""[..])
