@@ -15,6 +15,7 @@ pub struct RunState {
     run: RunId,
     closed: Option<Closing>,
     opened: bool,
+    cancelled_by: Option<String>,
     settled: RangeSet,
     counts: BTreeMap<Outcome, u64>,
     per_project: BTreeMap<ProjectName, u64>,
@@ -75,6 +76,7 @@ impl RunState {
             run,
             closed: None,
             opened: false,
+            cancelled_by: None,
             settled: RangeSet::default(),
             counts: BTreeMap::new(),
             per_project: BTreeMap::new(),
@@ -101,6 +103,9 @@ impl RunState {
                     projects: projects.clone(),
                     partial: *partial,
                 });
+            }
+            RunEvent::Cancelled { who, .. } => {
+                self.cancelled_by.get_or_insert_with(|| who.clone());
             }
             RunEvent::Opening { .. } | RunEvent::Renewed { .. } => {}
         }
@@ -238,6 +243,12 @@ impl RunState {
             .into_iter()
             .for_each(|(project, flow)| named.add(project, flow));
         named
+    }
+
+    /// Who cancelled it; none: nobody did.
+    #[must_use]
+    pub fn cancelled_by(&self) -> Option<&str> {
+        self.cancelled_by.as_deref()
     }
 
     /// Projects that were made for it.

@@ -16,6 +16,7 @@ use flowlift_azkaban::ProjectName;
 use flowlift_azkaban::client::Client;
 use flowlift_common::Seen;
 use flowlift_common::amqp::{AmqpError, Sender};
+use flowlift_common::steer::{Hold, SteerEvent, Steering};
 use flowlift_common::topology::parked_queue;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
@@ -117,6 +118,7 @@ pub struct Floor {
     /// Projects that want to turn to Azkaban while it is away.
     kept_waiting: Vec<String>,
     draining: BTreeSet<u16>,
+    steering: Steering,
     desks: Arc<Semaphore>,
     tasks: JoinSet<()>,
     back: mpsc::UnboundedSender<Back>,
@@ -125,9 +127,9 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// An empty floor.
+    /// An empty floor; this is what people have asked of the work so far.
     #[must_use]
-    pub fn new(tools: Tools) -> Self {
+    pub fn new(tools: Tools, steering: Steering) -> Self {
         let (back, answers) = mpsc::unbounded_channel();
         Self {
             tools,
@@ -138,6 +140,7 @@ impl Floor {
             breaker: Breaker::default(),
             kept_waiting: Vec::new(),
             draining: BTreeSet::new(),
+            steering,
             desks: Arc::new(Semaphore::new(DESKS as usize)),
             tasks: JoinSet::new(),
             back,
@@ -232,7 +235,12 @@ impl Floor {
 
     fn furnish(&self, project: &ProjectName, shard: u16) -> Room {
         let hands = self.hands(project);
-        let heart = Project::new(self.tools.limits, rand::random());
+        let mut heart = Project::new(self.tools.limits, rand::random());
+        let hold = self.steering.hold(project);
+        if hold != Hold::No {
+            // with nothing in hand there is nothing to be done about it
+            heart.handle(Event::Hold(hold), self.now_ms());
+        }
         Room {
             shard,
             heart,
@@ -243,6 +251,25 @@ impl Floor {
             timer: None,
             probing: false,
         }
+    }
+
+    /// Takes what somebody asks of the work; a pause says how each project in hand is held from now on.
+    pub fn steered(&mut self, event: SteerEvent) -> Vec<News> {
+        self.steering.take(event);
+        let rooms = self.rooms.iter();
+        let holds: Vec<(String, Hold)> = rooms
+            .map(|(key, room)| (key.clone(), self.steering.hold(&room.hands.project)))
+            .collect();
+        holds
+            .into_iter()
+            .flat_map(|(key, hold)| self.hear(&key, Event::Hold(hold)))
+            .collect()
+    }
+
+    /// What people have asked of the work.
+    #[must_use]
+    pub fn steering(&self) -> &Steering {
+        &self.steering
     }
 
     /// Waits for the next answer or timer and deals with it.
@@ -433,8 +460,11 @@ impl Floor {
             }
             Action::Make => self.run(key, async move { What::Heard(hands.make().await) }),
             Action::Plan(ask) => {
-                let held = self.in_hand(&ask);
-                self.run(key, async move { What::Heard(hands.plan(ask, held).await) });
+                let (held, cancelled) = (self.in_hand(&ask), self.tools.attempts.cancelled());
+                self.run(
+                    key,
+                    async move { What::Heard(hands.plan(ask, held, cancelled).await) },
+                );
             }
             Action::Announce => {
                 let attempts = Arc::clone(&self.tools.attempts);

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use flowlift_azkaban::client::Client;
-use flowlift_common::amqp::{self, AmqpError, Link, Needs, Sender};
+use flowlift_common::amqp::{self, AmqpError, Link, Needs, Sender, Wishes};
+use flowlift_common::steer::SteerEvent;
 use flowlift_common::topology::{PREFETCH, Retention, shard_of};
 use lapin::Consumer;
 use lapin::message::Delivery;
@@ -106,10 +107,13 @@ struct Session<'s> {
     shards: Shards,
     messages: mpsc::UnboundedReceiver<FromShard>,
     words: Consumer,
+    wishes: Wishes,
     members: Members,
     permits: Permits,
     lease: Lease,
     parked: Option<Parked>,
+    /// Shards whose parked messages come back at once.
+    hurried: BTreeSet<u16>,
     unparking: JoinSet<(Parked, Result<u64, AmqpError>)>,
 }
 
@@ -118,6 +122,8 @@ impl<'s> Session<'s> {
         let sender = Sender::open(link).await?;
         let permits = Permits::open(link, setup.permits).await?;
         let attempts = Arc::new(OpenAttempts::open(link).await?);
+        let (steering, wishes) = Wishes::open(link, &sender).await?;
+        attempts.cancel(steering.cancelled().iter().copied());
         let lease = Lease::new(link.heartbeat() / 2);
         let tools = Tools {
             consumer: setup.name.as_str().into(),
@@ -142,14 +148,16 @@ impl<'s> Session<'s> {
         Ok(Self {
             setup,
             sender,
-            floor: Floor::new(tools),
+            floor: Floor::new(tools, steering),
             shards,
             messages,
             words,
+            wishes,
             members,
             permits,
             lease,
             parked: Some(Parked::open(link, setup.limits.unpark).await?),
+            hurried: BTreeSet::new(),
             unparking: JoinSet::new(),
         })
     }
@@ -164,6 +172,7 @@ impl<'s> Session<'s> {
                 news = self.floor.turn() => self.heed(news?).await?,
                 Some(message) = self.messages.recv() => self.take(message).await?,
                 word = members::next(&mut self.words) => self.hear(&word?).await?,
+                wish = self.wishes.next() => self.steer(wish?).await?,
                 _ = tick.tick() => {
                     self.gauges();
                     if said.elapsed() >= members::EVERY {
@@ -176,6 +185,9 @@ impl<'s> Session<'s> {
                 Some(Ok((parked, looked))) = self.unparking.join_next() => {
                     self.parked = Some(parked);
                     self.setup.metrics.parked(looked?);
+                    if !self.hurried.is_empty() {
+                        self.look_after_parked();
+                    }
                 }
             }
         }
@@ -260,6 +272,22 @@ impl<'s> Session<'s> {
         self.heed(news).await
     }
 
+    /// Heeds a wish. What was set aside for a pause comes back as soon as the pause has ended.
+    async fn steer(&mut self, wish: SteerEvent) -> Result<(), AmqpError> {
+        words(&wish);
+        if let SteerEvent::Resumed {
+            project: Some(project),
+            ..
+        } = &wish
+        {
+            self.hurried.insert(shard_of(project, self.setup.shards));
+        }
+        let news = self.floor.steered(wish);
+        self.heed(news).await?;
+        self.look_after_parked();
+        Ok(())
+    }
+
     async fn heed(&mut self, news: Vec<News>) -> Result<(), AmqpError> {
         for piece in news {
             match piece {
@@ -316,8 +344,14 @@ impl<'s> Session<'s> {
     fn look_after_parked(&mut self) {
         let mine = self.members.shards(self.setup.shards, Instant::now());
         if let Some(mut parked) = self.parked.take() {
+            let hurried = std::mem::take(&mut self.hurried);
+            let paused = self.floor.steering().projects();
+            let paused = paused.filter_map(|pause| pause.project.as_ref());
+            let paused: BTreeSet<u16> = paused
+                .map(|project| shard_of(project, self.setup.shards))
+                .collect();
             self.unparking.spawn(async move {
-                let looked = parked.look(&mine).await;
+                let looked = parked.look(&mine, &paused, &hurried).await;
                 (parked, looked)
             });
         }
@@ -329,5 +363,26 @@ impl<'s> Session<'s> {
         metrics.oldest_in_hand(self.floor.oldest().map(|since| since.elapsed()));
         metrics.shards_held(self.members.shards(self.setup.shards, Instant::now()).len());
         metrics.permits(self.permits.held(), self.permits.waiting());
+    }
+}
+
+fn words(wish: &SteerEvent) {
+    match wish {
+        SteerEvent::Cancelled { run, who, .. } => {
+            tracing::info!(%run, who, "a run is cancelled: what has not begun of it is settled as cancelled");
+        }
+        SteerEvent::Paused {
+            project: Some(project),
+            who,
+            ..
+        } => tracing::info!(%project, who, "paused: nothing new is begun in this project"),
+        SteerEvent::Paused { who, .. } => tracing::info!(who, "paused: nothing new is begun"),
+        SteerEvent::Resumed {
+            project: Some(project),
+            who,
+            ..
+        } => tracing::info!(%project, who, "resumed: work on this project goes on"),
+        SteerEvent::Resumed { who, .. } => tracing::info!(who, "resumed: work goes on"),
+        SteerEvent::Mark { .. } => {}
     }
 }

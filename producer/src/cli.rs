@@ -1,6 +1,7 @@
 //! The command line, as clap reads it.
 
 pub mod dead;
+pub mod steer;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -76,6 +77,12 @@ pub enum Command {
     Delete(DeleteArgs),
     /// Follow a run until all its changes have their outcome
     Wait(WaitArgs),
+    /// Settle what has not begun of a run as cancelled
+    Cancel(steer::CancelArgs),
+    /// Begin nothing new, in a project or at all
+    Pause(steer::HoldArgs),
+    /// End a pause
+    Resume(steer::HoldArgs),
     /// Read Azkaban back and compare it with a source or a run
     Verify(Box<VerifyArgs>),
     /// Projects, or the flows of one with owner, run and schedule

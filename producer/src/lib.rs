@@ -16,6 +16,7 @@ pub mod publish;
 pub mod readback;
 pub mod reporter;
 pub mod source;
+pub mod steer;
 pub mod table;
 pub mod template;
 pub mod units;

@@ -11,6 +11,7 @@
 mod batch;
 mod doubt;
 mod event;
+mod hold;
 mod linger;
 mod search;
 mod steps;
@@ -23,6 +24,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flowlift_common::backoff::Backoff;
+use flowlift_common::steer::Hold;
 
 use crate::plan::ChangeId;
 
@@ -163,6 +165,7 @@ pub struct Project {
     /// Whether a former holder's open uploads were looked for, and messages were in hand ever since.
     taken_over: bool,
     draining: bool,
+    hold: Hold,
     has_permit: bool,
     /// Failures in a row.
     failures: u32,
@@ -192,6 +195,7 @@ impl Project {
             batch: Batch::default(),
             taken_over: false,
             draining: false,
+            hold: Hold::No,
             has_permit: false,
             failures: 0,
             own_failures: 0,

@@ -6,6 +6,7 @@ mod delete;
 mod export;
 mod list;
 mod publish;
+mod steer;
 mod topology;
 mod verify;
 mod wait;
@@ -75,6 +76,9 @@ pub async fn run(cli: Cli, reporter: Reporter) -> Result<(), Failure> {
         Command::Publish(args) => publish::run(&context, &args).await,
         Command::Delete(args) => delete::run(&context, &args).await,
         Command::Wait(args) => wait::run(&context, &args).await,
+        Command::Cancel(args) => steer::cancel(&context, &args).await,
+        Command::Pause(args) => steer::pause(&context, &args).await,
+        Command::Resume(args) => steer::resume(&context, &args).await,
         Command::Verify(args) => verify::run(&context, &args).await,
         Command::List(args) => list::run(&context, &args).await,
         Command::Export(args) => export::run(&context, &args).await,

@@ -20,5 +20,6 @@ mod publish;
 mod readback;
 mod repair;
 mod stdout;
+mod steer;
 mod vhost;
 mod wire;

@@ -41,7 +41,7 @@ pub(crate) async fn plan_batch(w: W, here: Place, ask: PlanAsk) -> What {
             )
         })
         .collect();
-    let (planned, mut plan) = prepare(&base, found.exists, &ask, &messages, &seen);
+    let (planned, mut plan) = prepare(&base, found.exists, &ask, &messages, &seen, &BTreeSet::new());
     let attempt = format!("flowlift-{}.zip", w.uuid().simple());
     let zip = planned
         .upload
