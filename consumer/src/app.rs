@@ -153,14 +153,14 @@ async fn one_session(
         limits: Limits::default(),
         looks: looks.clone(),
     };
-    let left = session::run(&link, &setup, |ready| {
+    let work = session::run(&link, &setup, |ready| {
         if ready {
             health.ready();
         } else {
             health.waiting("leaving");
         }
-    })
-    .await;
+    });
+    let left = link.standing(work).await;
     match left {
         // the socket ends with the process; closing in order would hand messages on too early
         Ok(left) => {

@@ -5,6 +5,7 @@
 
 mod azkaban;
 mod leaving;
+mod state;
 mod tasks;
 mod words;
 
@@ -30,6 +31,7 @@ use crate::looks::{Look, Looks};
 use crate::metrics::Metrics;
 use crate::permits::{Permit, Permits};
 use crate::project::{Action, Arrival, Event, Landing, Limits, PlanAsk, Project, Settlement};
+use crate::rates::Rates;
 use crate::settle;
 
 /// After a look that Azkaban did not answer, the next try.
@@ -89,6 +91,7 @@ enum What {
     Permit(Box<Permit>),
     Settled {
         receipts: Vec<u64>,
+        changes: u64,
         uploaded: bool,
         unwritten: bool,
     },
@@ -119,6 +122,7 @@ pub struct Floor {
     kept_waiting: Vec<String>,
     draining: BTreeSet<u16>,
     steering: Steering,
+    rates: Rates,
     desks: Arc<Semaphore>,
     tasks: JoinSet<()>,
     back: mpsc::UnboundedSender<Back>,
@@ -141,6 +145,7 @@ impl Floor {
             kept_waiting: Vec::new(),
             draining: BTreeSet::new(),
             steering,
+            rates: Rates::default(),
             desks: Arc::new(Semaphore::new(DESKS as usize)),
             tasks: JoinSet::new(),
             back,
@@ -339,10 +344,13 @@ impl Floor {
             }
             What::Settled {
                 receipts,
+                changes,
                 uploaded,
                 unwritten,
             } => {
                 room.hands.work().settled(uploaded, unwritten);
+                let (messages, now) = (receipts.len() as u64, self.now_ms());
+                self.rates.settled(changes, messages, u64::from(uploaded), now);
                 for receipt in receipts {
                     self.let_go(receipt);
                 }
@@ -570,6 +578,7 @@ impl Floor {
         self.run(key, async move {
             match tasks::settle_one(&sender, &attempts, &hands, &settlement, &held, &metrics).await {
                 Ok(()) => What::Settled {
+                    changes: settlement.changes.len() as u64,
                     receipts: settlement.receipts,
                     uploaded: settlement.uploaded,
                     unwritten: settlement.unwritten,

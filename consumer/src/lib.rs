@@ -26,6 +26,7 @@ pub mod permits;
 pub mod plan;
 pub mod prepare;
 pub mod project;
+pub mod rates;
 pub mod rendezvous;
 pub mod schedules;
 pub mod session;

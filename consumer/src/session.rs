@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use flowlift_azkaban::client::Client;
 use flowlift_common::amqp::{self, AmqpError, Link, Needs, Sender, Wishes};
+use flowlift_common::ledger;
 use flowlift_common::steer::SteerEvent;
 use flowlift_common::topology::{PREFETCH, Retention, shard_of};
 use lapin::Consumer;
@@ -108,6 +109,8 @@ struct Session<'s> {
     messages: mpsc::UnboundedReceiver<FromShard>,
     words: Consumer,
     wishes: Wishes,
+    /// When it subscribed, ms since 1970.
+    since_ms: u64,
     members: Members,
     permits: Permits,
     lease: Lease,
@@ -153,6 +156,7 @@ impl<'s> Session<'s> {
             messages,
             words,
             wishes,
+            since_ms: wall_ms(),
             members,
             permits,
             lease,
@@ -254,6 +258,10 @@ impl<'s> Session<'s> {
     }
 
     async fn hear(&mut self, word: &[u8]) -> Result<(), AmqpError> {
+        if let Some(queue) = members::asked(word) {
+            self.tell(queue);
+            return Ok(());
+        }
         let Some(joined) = self.members.hear(word, Instant::now()) else {
             return Ok(());
         };
@@ -270,6 +278,21 @@ impl<'s> Session<'s> {
         );
         let news = self.floor.drain(&lost);
         self.heed(news).await
+    }
+
+    /// Answers how this consumer is, beside everything else; a broken connection is noticed elsewhere.
+    fn tell(&mut self, queue: String) {
+        let shards = self.members.shards(self.setup.shards, Instant::now());
+        let mut state = self.floor.state(shards);
+        state.since_ms = self.since_ms;
+        state.permits_held = self.permits.held() as u64;
+        state.permits_waiting = self.permits.waiting() as u64;
+        let (sender, body) = (self.sender.clone(), ledger::encode(&state));
+        tokio::spawn(async move {
+            if let Err(error) = sender.answer(&queue, &body).await {
+                tracing::debug!(%error, "a question could not be answered");
+            }
+        });
     }
 
     /// Heeds a wish. What was set aside for a pause comes back as soon as the pause has ended.
@@ -385,4 +408,9 @@ fn words(wish: &SteerEvent) {
         SteerEvent::Resumed { who, .. } => tracing::info!(who, "resumed: work goes on"),
         SteerEvent::Mark { .. } => {}
     }
+}
+
+fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

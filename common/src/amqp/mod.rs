@@ -14,6 +14,7 @@ mod record;
 mod run;
 mod send;
 mod setup;
+mod standing;
 mod stream;
 mod wishes;
 
@@ -27,5 +28,6 @@ pub use record::{Needs, agree, permits, set_permits};
 pub use run::OpenRun;
 pub use send::{Headers, Sender, properties};
 pub use setup::set_up;
+pub use standing::standing;
 pub use stream::{Read, Start, StreamReader};
 pub use wishes::{Wishes, cancel_run, wish};

@@ -24,6 +24,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flowlift_common::backoff::Backoff;
+use flowlift_common::state::Step;
 use flowlift_common::steer::Hold;
 
 use crate::plan::ChangeId;
@@ -226,6 +227,24 @@ impl Project {
             } => Some(*next_ms),
             Phase::Waiting { until_ms } => Some(*until_ms),
             _ => None,
+        }
+    }
+
+    /// Where it is on its road, for people.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        match self.phase {
+            Phase::Idle | Phase::Parking => Step::Held,
+            Phase::Lingering(_) => Step::Gathering,
+            Phase::Permit => Step::Permit,
+            Phase::Takeover | Phase::Base | Phase::Making | Phase::Planning | Phase::Announcing => {
+                Step::Planning
+            }
+            Phase::Uploading => Step::Uploading,
+            Phase::Fence { .. } | Phase::Doubt { .. } => Step::Fenced,
+            Phase::Listing | Phase::Scheduling => Step::Verifying,
+            Phase::Settling => Step::Settling,
+            Phase::Waiting { .. } => Step::BackingOff,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Plans the batch with the real planner and makes the new zip as a tree. Mirrors `src/hands/plan.rs`.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use flowlift_common::{Order, RunId, Seen};
