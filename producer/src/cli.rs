@@ -77,6 +77,8 @@ pub enum Command {
     Delete(DeleteArgs),
     /// Follow a run until all its changes have their outcome
     Wait(WaitArgs),
+    /// How the work is now: backlog, rate, consumers, what they have in hand
+    Status(StatusArgs),
     /// Settle what has not begun of a run as cancelled
     Cancel(steer::CancelArgs),
     /// Begin nothing new, in a project or at all
@@ -247,6 +249,26 @@ pub struct WaitArgs {
     /// At most this long, for example 90s, 10m, 2h (then exit 75, the run goes on)
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub timeout: Option<Duration>,
+}
+
+/// `flowlift status`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It needs RabbitMQ alone: queues are counted there, consumers answer over it. Rates are those of the
+last minute, and the time that is left follows from them.
+
+Examples:
+  flowlift status
+  flowlift status --watch
+  flowlift status --json | jq .backlog.waiting
+  flowlift status --watch --every 10s >> night.log")]
+pub struct StatusArgs {
+    /// Look again and again, on a screen of its own; a line each where there is no terminal
+    #[arg(long)]
+    pub watch: bool,
+    /// With --watch: the time between two looks
+    #[arg(long, value_parser = duration, value_name = "TIME", default_value = "1s", requires = "watch")]
+    pub every: Duration,
 }
 
 /// `flowlift verify`.

@@ -16,6 +16,7 @@ pub mod publish;
 pub mod readback;
 pub mod reporter;
 pub mod source;
+pub mod status;
 pub mod steer;
 pub mod table;
 pub mod template;

@@ -3,6 +3,7 @@
 //! lapin's own recovery stays off: it leaves consumers hanging without a word when its tries are used up and brings back
 //! consumers nobody reads. Whoever holds a [`Link`] drops everything on the first error and connects anew.
 
+mod consumers;
 mod declare;
 mod depth;
 mod letters;
@@ -18,6 +19,7 @@ mod standing;
 mod stream;
 mod wishes;
 
+pub use consumers::Consumers;
 pub use declare::{declare, table};
 pub use depth::{Depth, depth};
 pub use letters::{Death, Facts, Found, Letters};

@@ -52,7 +52,6 @@ impl Wishes {
     /// # Errors
     /// [`AmqpError::Lost`]: the connection is.
     pub async fn next(&mut self) -> Result<SteerEvent, AmqpError> {
-        let ended = || AmqpError::Lost("the stream of wishes is not read any more".into());
         self.events.recv().await.ok_or_else(ended)?
     }
 }
@@ -86,6 +85,24 @@ pub async fn cancel_run(link: &Link, run: RunId, who: &str, at_ms: u64) -> Resul
     sender.record(STEER, &ledger::encode(&wish)).await?;
     let event = RunEvent::Cancelled { run, who, at_ms };
     sender.record(RUNS, &ledger::encode(&event)).await
+}
+
+impl Wishes {
+    /// What has come and was not told yet.
+    ///
+    /// # Errors
+    /// [`AmqpError::Lost`]: the connection is.
+    pub fn try_next(&mut self) -> Result<Option<SteerEvent>, AmqpError> {
+        match self.events.try_recv() {
+            Ok(event) => event.map(Some),
+            Err(mpsc::error::TryRecvError::Empty) => Ok(None),
+            Err(mpsc::error::TryRecvError::Disconnected) => Err(ended()),
+        }
+    }
+}
+
+fn ended() -> AmqpError {
+    AmqpError::Lost("the stream of wishes is not read any more".into())
 }
 
 async fn up_to(reader: &mut StreamReader, own: Uuid) -> Result<Steering, AmqpError> {

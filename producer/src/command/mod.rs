@@ -6,6 +6,7 @@ mod delete;
 mod export;
 mod list;
 mod publish;
+mod status;
 mod steer;
 mod topology;
 mod verify;
@@ -76,6 +77,7 @@ pub async fn run(cli: Cli, reporter: Reporter) -> Result<(), Failure> {
         Command::Publish(args) => publish::run(&context, &args).await,
         Command::Delete(args) => delete::run(&context, &args).await,
         Command::Wait(args) => wait::run(&context, &args).await,
+        Command::Status(args) => status::run(&context, &args).await,
         Command::Cancel(args) => steer::cancel(&context, &args).await,
         Command::Pause(args) => steer::pause(&context, &args).await,
         Command::Resume(args) => steer::resume(&context, &args).await,
