@@ -256,7 +256,7 @@ impl RunState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Outcomes, SETTLED_VERSION, UploadFacts};
+    use crate::ledger::{Detail, Outcomes, SETTLED_VERSION, UploadFacts};
     use uuid::Uuid;
 
     fn event(run: RunId, outcome: Outcome, ranges: &[(u64, u64)]) -> Settled {
@@ -278,7 +278,9 @@ mod tests {
                     .map(|n| format!("f{n}"))
                     .collect(),
                 published_ms: 0,
+                spread: Vec::new(),
             }],
+            detail: Detail::default(),
         }
     }
 
@@ -333,6 +335,7 @@ mod tests {
             ranges: vec![(seq, seq)],
             labels: vec![label.into()],
             published_ms: 0,
+            spread: Vec::new(),
         }
     }
 

@@ -139,6 +139,7 @@ impl<'a> Account<'a> {
                     ranges: ranges(few),
                     labels: few.iter().map(|(_, label)| label.clone()).collect(),
                     published_ms: group.published_ms,
+                    spread: Vec::new(),
                 };
                 if let Some(record) = records.last_mut() {
                     record.results.push(outcomes);
@@ -157,6 +158,7 @@ impl<'a> Account<'a> {
             upload: self.facts.upload.clone(),
             created_project: self.facts.created,
             results: Vec::new(),
+            detail: Detail::default(),
         }
     }
 }
@@ -194,6 +196,7 @@ mod tests {
             published_ms: 5,
             rules: Rules::default(),
             changes: seqs.map(|seq| Change { seq, act: act(seq) }).collect(),
+            deadline_ms: None,
         }
     }
 

@@ -15,6 +15,7 @@ mod run;
 mod send;
 mod setup;
 mod stream;
+mod tail;
 
 pub use declare::{declare, table};
 pub use depth::{Depth, depth};
@@ -27,3 +28,4 @@ pub use run::OpenRun;
 pub use send::{Headers, Sender, properties};
 pub use setup::set_up;
 pub use stream::{Read, Start, StreamReader};
+pub use tail::{outcomes_until_now, runs_until_now};

@@ -186,7 +186,9 @@ mod tests {
                 ranges: vec![(seq, seq)],
                 labels: vec![label.into()],
                 published_ms: 0,
+                spread: Vec::new(),
             }],
+            detail: Detail::default(),
         }
     }
 

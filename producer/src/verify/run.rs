@@ -196,7 +196,9 @@ mod tests {
                     ranges: vec![(1, labels.len() as u64)],
                     labels: labels.iter().map(|label| (*label).to_owned()).collect(),
                     published_ms: 0,
+                    spread: Vec::new(),
                 }],
+                detail: Detail::default(),
             },
         );
         touched

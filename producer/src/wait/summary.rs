@@ -204,6 +204,7 @@ mod tests {
             ranges: vec![range],
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
             published_ms: 0,
+            spread: Vec::new(),
         };
         state.settled(&Settled {
             v: SETTLED_VERSION,
@@ -216,6 +217,7 @@ mod tests {
                 result(Outcome::Applied, (1, 1200), &[]),
                 result(Outcome::Dead, (1201, 1203), &["a", "b", "c"]),
             ],
+            detail: Detail::default(),
         });
         state.run_event(&RunEvent::Closed {
             run,
@@ -257,6 +259,7 @@ mod tests {
             ranges: vec![range],
             labels: (range.0..=range.1).map(|n| format!("{name}{n}")).collect(),
             published_ms: 0,
+            spread: Vec::new(),
         };
         state.settled(&Settled {
             v: SETTLED_VERSION,
@@ -275,6 +278,7 @@ mod tests {
                 result(run, Outcome::Applied, Some(ADOPTED), (1300, 1306), "f"),
                 result(other, Outcome::Restored, None, (1, 1), "lost"),
             ],
+            detail: Detail::default(),
         });
         let summary = Summary::of(&state, run, Duration::from_secs(12));
         assert_eq!(

@@ -49,6 +49,7 @@ pub(crate) fn letter(run: RunId, rank: u64, seqs: impl IntoIterator<Item = u64>)
             published_ms: 1_763_999_000_000,
             rules: Rules::default(),
             changes,
+            deadline_ms: None,
         },
     }
 }
@@ -423,7 +424,9 @@ impl Vhost {
                 ranges: vec![(seq, seq)],
                 labels: vec![label.into()],
                 published_ms: 0,
+                spread: Vec::new(),
             }],
+            detail: Detail::default(),
         };
         let link = self.link().await;
         let sender = Sender::open(&link).await.unwrap();

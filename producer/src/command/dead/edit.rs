@@ -61,6 +61,7 @@ pub(super) async fn run(context: &Context, args: &DeadEditArgs) -> Result<(), Fa
         total: Some(items.len() as u64),
         describe: format!("dead letter {} edited", args.id),
         unchecked: false,
+        deadline_ms: None,
     };
     let feed = Feed::of(Arc::new(Source::Acts(items)), Vec::new());
     let published = publish::queued(context, &job, feed, &shutdown).await?;
