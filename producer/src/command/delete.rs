@@ -68,7 +68,7 @@ pub(super) async fn run(context: &Context, args: &DeleteArgs) -> Result<(), Fail
         context,
         &job,
         Feed::of(source, Vec::new()),
-        args.wait.then_some(args.timeout),
+        args.wait.then(|| args.timeout.into()),
     )
     .await
 }

@@ -6,6 +6,9 @@ mod delete;
 mod export;
 mod list;
 mod publish;
+mod report;
+mod runs;
+mod show;
 mod topology;
 mod verify;
 mod wait;
@@ -75,6 +78,9 @@ pub async fn run(cli: Cli, reporter: Reporter) -> Result<(), Failure> {
         Command::Publish(args) => publish::run(&context, &args).await,
         Command::Delete(args) => delete::run(&context, &args).await,
         Command::Wait(args) => wait::run(&context, &args).await,
+        Command::Runs(args) => runs::run(&context, &args).await,
+        Command::Show(args) => show::run(&context, &args).await,
+        Command::Report(args) => report::run(&context, &args).await,
         Command::Verify(args) => verify::run(&context, &args).await,
         Command::List(args) => list::run(&context, &args).await,
         Command::Export(args) => export::run(&context, &args).await,

@@ -164,7 +164,7 @@ mod tests {
     use super::super::letter::tests::letter;
     use super::*;
     use flowlift_azkaban::ProjectName;
-    use flowlift_common::ledger::{Outcomes, SETTLED_VERSION};
+    use flowlift_common::ledger::{Detail, Outcomes, SETTLED_VERSION};
     use uuid::Uuid;
 
     fn run(n: u128) -> RunId {

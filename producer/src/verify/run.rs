@@ -137,7 +137,7 @@ mod tests {
     use bytes::Bytes;
     use flowlift_azkaban::{Format, Load, Tree, load};
     use flowlift_common::Order;
-    use flowlift_common::ledger::{Outcomes, SETTLED_VERSION};
+    use flowlift_common::ledger::{Detail, Outcomes, SETTLED_VERSION};
     use flowlift_common::manifest::FlowEntry;
 
     use crate::readback::Zip;

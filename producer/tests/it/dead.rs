@@ -426,7 +426,7 @@ impl Vhost {
                 published_ms: 0,
                 spread: Vec::new(),
             }],
-            detail: Detail::default(),
+            detail: ledger::Detail::default(),
         };
         let link = self.link().await;
         let sender = Sender::open(&link).await.unwrap();

@@ -80,7 +80,7 @@ impl Vhost {
                 published_ms: 0,
                 spread: Vec::new(),
             }],
-            detail: Detail::default(),
+            detail: ledger::Detail::default(),
         };
         let link = self.link().await;
         Sender::open(&link)

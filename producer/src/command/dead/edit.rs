@@ -69,7 +69,7 @@ pub(super) async fn run(context: &Context, args: &DeadEditArgs) -> Result<(), Fa
         remove(&desk, &still, &shutdown).await?;
     }
     desk.close().await;
-    publish::followed(context, &published, args.then.wanted(), &shutdown).await
+    publish::followed(context, &published, args.then.wanted().map(Into::into), &shutdown).await
 }
 
 /// The change is queued: now its letter may go.

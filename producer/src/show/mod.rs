@@ -1,0 +1,216 @@
+//! What became of changes: picks them from the records of the ledger. Pure.
+
+pub mod words;
+
+use std::collections::HashMap;
+
+use flowlift_azkaban::ProjectName;
+use flowlift_azkaban::name::fold;
+use flowlift_common::ledger::{Outcome, Settled};
+use flowlift_common::order::RunId;
+use flowlift_common::ranges::RangeSet;
+
+use crate::dead::id::RunRef;
+use crate::runs::read::Glance;
+
+/// Which changes are asked for; all conditions have to hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Of this project, case ignored as Azkaban does.
+    pub project: Option<ProjectName>,
+    /// Of this flow or file, case ignored.
+    pub flow: Option<String>,
+    /// Of this run.
+    pub run: Option<RunRef>,
+}
+
+/// What became of one change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fate {
+    /// When, by the consumer's clock, ms since 1970.
+    pub at_ms: u64,
+    /// The project.
+    pub project: ProjectName,
+    /// What it was about.
+    pub what: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Its run.
+    pub run: RunId,
+    /// Its place in the run.
+    pub seq: u64,
+    /// Who settled it.
+    pub consumer: String,
+    /// The version of the upload that carried it.
+    pub version: Option<u32>,
+    /// Why, or what else there is to say.
+    pub note: Option<String>,
+}
+
+impl Asked {
+    /// Whether a record can hold one that is asked for.
+    #[must_use]
+    pub fn matters(&self, glance: &Glance) -> bool {
+        let project = self.project.as_ref().is_none_or(|asked| asked.key() == fold(&glance.project));
+        let run = self.run.is_none_or(|asked| glance.results.iter().any(|at| asked.names(at.run)));
+        project && run
+    }
+
+    fn names(&self, label: &str) -> bool {
+        let Some(flow) = &self.flow else { return true };
+        let asked = fold(flow);
+        // a unit's label holds all its flows; no flow has a comma in its name
+        fold(label) == asked || label.split(", ").any(|name| fold(name) == asked)
+            || label.strip_prefix("file ").is_some_and(|path| fold(path) == asked)
+    }
+
+    /// For people, behind "changes".
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        if let Some(run) = &self.run {
+            text += &format!(" of run {run}");
+        }
+        if let Some(project) = &self.project {
+            text += &format!(" in project {project}");
+        }
+        if let Some(flow) = &self.flow {
+            text += &format!(" of {flow}");
+        }
+        text
+    }
+}
+
+/// Tells what was told before: records may come twice, and the first final outcome of a change counts. That something came
+/// back later is one more piece of news of the change that had brought it.
+#[derive(Debug, Default)]
+pub struct Told {
+    last: HashMap<RunId, RangeSet>,
+    restored: HashMap<RunId, RangeSet>,
+}
+
+impl Told {
+    fn is_news(&mut self, run: RunId, seq: u64, outcome: Outcome) -> bool {
+        let last = self.last.entry(run).or_default();
+        if !last.insert(seq, seq).is_empty() {
+            return true;
+        }
+        outcome == Outcome::Restored && !self.restored.entry(run).or_default().insert(seq, seq).is_empty()
+    }
+}
+
+/// Hands over those changes of a record that are asked for and are news.
+pub fn fates(record: &Settled, asked: &Asked, told: &mut Told, mut each: impl FnMut(Fate)) {
+    let version = record.upload.as_ref().map(|upload| upload.version);
+    for result in &record.results {
+        if asked.run.is_some_and(|run| !run.names(result.run)) {
+            continue;
+        }
+        let seqs = result.ranges.iter().flat_map(|(first, last)| *first..=*last);
+        for (place, seq) in seqs.enumerate() {
+            let label = result.labels.get(place).map(String::as_str);
+            if !asked.names(label.unwrap_or_default()) || !told.is_news(result.run, seq, result.outcome) {
+                continue;
+            }
+            each(Fate {
+                at_ms: record.at_ms,
+                project: record.project.clone(),
+                what: label.map_or_else(|| format!("change {seq}"), str::to_owned),
+                outcome: result.outcome,
+                run: result.run,
+                seq,
+                consumer: record.consumer.clone(),
+                version,
+                note: result.note.clone(),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use flowlift_common::ledger::{Detail, Outcomes, SETTLED_VERSION, UploadFacts};
+    use uuid::Uuid;
+
+    pub(crate) fn record(run: u128, outcome: Outcome, labels: &[&str]) -> Settled {
+        Settled {
+            v: SETTLED_VERSION,
+            project: ProjectName::new("Night").unwrap(),
+            consumer: "c1".into(),
+            at_ms: 60_000,
+            upload: Some(UploadFacts {
+                attempt: "a".into(),
+                version: 7,
+                zip_bytes: 1,
+                flows: 1,
+                upload_ms: 1,
+            }),
+            created_project: false,
+            results: vec![Outcomes {
+                run: RunId(Uuid::from_u128(run)),
+                outcome,
+                note: (outcome == Outcome::Dead).then(|| "because".into()),
+                ranges: vec![(1, labels.len() as u64)],
+                labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+                published_ms: 0,
+                spread: Vec::new(),
+            }],
+            detail: Detail::default(),
+        }
+    }
+
+    fn told(asked: &Asked, records: &[Settled]) -> Vec<String> {
+        let (mut told, mut lines) = (Told::default(), Vec::new());
+        for record in records {
+            fates(record, asked, &mut told, |fate| {
+                lines.push(format!("{} {} {}", fate.seq, fate.what, fate.outcome));
+            });
+        }
+        lines
+    }
+
+    #[test]
+    fn a_flow_is_found_by_any_spelling_in_units_and_as_a_file() {
+        let records = [record(1, Outcome::Applied, &["Load", "a, LOAD", "file load", "loader"])];
+        let asked = Asked {
+            flow: Some("load".into()),
+            ..Asked::default()
+        };
+        assert_eq!(told(&asked, &records), ["1 Load applied", "2 a, LOAD applied", "3 file load applied"]);
+    }
+
+    #[test]
+    fn the_first_outcome_counts_and_what_came_back_is_news() {
+        let records = [
+            record(1, Outcome::Applied, &["f"]),
+            record(1, Outcome::Applied, &["f"]),
+            record(1, Outcome::Superseded, &["f"]),
+            record(1, Outcome::Restored, &["f"]),
+            record(1, Outcome::Restored, &["f"]),
+            record(2, Outcome::Dead, &["f"]),
+        ];
+        let all = told(&Asked::default(), &records);
+        assert_eq!(all, ["1 f applied", "1 f restored", "1 f dead"]);
+        let asked = Asked {
+            run: "00000002".parse().ok(),
+            ..Asked::default()
+        };
+        assert_eq!(told(&asked, &records), ["1 f dead"]);
+    }
+
+    #[test]
+    fn a_glance_tells_whether_a_record_matters() {
+        let glance = |record: &Settled| serde_json::from_value::<Glance>(serde_json::to_value(record).unwrap()).unwrap();
+        let here = glance(&record(1, Outcome::Applied, &["f"]));
+        let asked = |project: Option<&str>, run: Option<&str>| Asked {
+            project: project.map(|name| ProjectName::new(name).unwrap()),
+            flow: None,
+            run: run.map(|run| run.parse().unwrap()),
+        };
+        assert!(asked(None, None).matters(&here));
+        assert!(asked(Some("NIGHT"), Some("00000001")).matters(&here));
+        assert!(!asked(Some("day"), None).matters(&here));
+        assert!(!asked(None, Some("00000002")).matters(&here));
+    }
+}
