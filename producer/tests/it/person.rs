@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 
+/// A command that takes longer hangs: it is killed, and its exit code is -1.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(180);
+
 /// A folder to work in.
 pub(crate) struct Person {
     folder: tempfile::TempDir,
@@ -70,7 +73,7 @@ impl Person {
     }
 
     pub(crate) fn calls_with(&self, args: &[&str], input: &[u8]) -> Said {
-        let output = self.command(args).write_stdin(input).output().unwrap();
+        let output = self.command(args).write_stdin(input).timeout(PATIENCE).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Said {
             code: output.status.code().unwrap_or(-1),
