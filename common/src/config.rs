@@ -146,7 +146,11 @@ impl Settings {
             row("password", password.for_people(), &password_from),
             row("shards", shards.to_string(), &shards_from),
             row("outcomes_age", retention.outcomes_age.clone(), &age_from),
-            row("outcomes_bytes", retention.outcomes_bytes.to_string(), &bytes_from),
+            row(
+                "outcomes_bytes",
+                retention.outcomes_bytes.to_string(),
+                &bytes_from,
+            ),
         ];
         Ok(Self {
             amqp_url: amqp_url.into(),

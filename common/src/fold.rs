@@ -377,8 +377,14 @@ mod tests {
     fn the_first_final_outcome_counts_and_repeats_add_nothing() {
         let run = RunId(Uuid::from_u128(1));
         let mut state = RunState::new(run);
-        assert_eq!(state.settled(&event(run, Outcome::Applied, &[(1, 5)])), [vec![(1, 5)]]);
-        assert_eq!(state.settled(&event(run, Outcome::Superseded, &[(4, 8)])), [vec![(6, 8)]]);
+        assert_eq!(
+            state.settled(&event(run, Outcome::Applied, &[(1, 5)])),
+            [vec![(1, 5)]]
+        );
+        assert_eq!(
+            state.settled(&event(run, Outcome::Superseded, &[(4, 8)])),
+            [vec![(6, 8)]]
+        );
         state.settled(&event(run, Outcome::Dead, &[(8, 9)]));
         state.settled(&event(RunId(Uuid::from_u128(2)), Outcome::Dead, &[(1, 9)]));
         assert_eq!(state.done(), 9);

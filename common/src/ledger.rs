@@ -381,8 +381,20 @@ mod tests {
         let old = serde_json::json!({"kind": "opened", "run": run, "rank": 1, "who": "a@b", "source": "s", "owner": "",
             "at_ms": 5});
         let opened: RunEvent = serde_json::from_value(old.clone()).unwrap();
-        assert!(matches!(opened, RunEvent::Opened { deadline_ms: None, version: None, shards: None, .. }));
-        assert_eq!(serde_json::to_value(&opened).unwrap(), old, "what is not said takes no room");
+        assert!(matches!(
+            opened,
+            RunEvent::Opened {
+                deadline_ms: None,
+                version: None,
+                shards: None,
+                ..
+            }
+        ));
+        assert_eq!(
+            serde_json::to_value(&opened).unwrap(),
+            old,
+            "what is not said takes no room"
+        );
         let old = serde_json::json!({"v": 1, "project": "p", "consumer": "c", "at_ms": 1,
             "results": [{"run": run, "outcome": "applied", "ranges": [[1, 2]], "published_ms": 1}]});
         let settled: Settled = serde_json::from_value(old.clone()).unwrap();
@@ -392,7 +404,9 @@ mod tests {
 
     #[test]
     fn a_mark_is_no_settlement() {
-        let mark = Mark { mark: Uuid::from_u128(1) };
+        let mark = Mark {
+            mark: Uuid::from_u128(1),
+        };
         assert!(decode::<Settled>(&encode(&mark)).is_err());
         assert!(decode::<RunEvent>(&encode(&mark)).is_err());
     }

@@ -340,9 +340,15 @@ mod tests {
         assert_eq!(records[0].detail, detail);
         assert!(records[1..].iter().all(|record| record.detail.is_empty()));
         let result = &records[0].results[0];
-        assert_eq!((result.published_ms, result.spread[..].to_vec()), (1_000, vec![(770, 0), (770, 20), (460, 40)]));
+        assert_eq!(
+            (result.published_ms, result.spread[..].to_vec()),
+            (1_000, vec![(770, 0), (770, 20), (460, 40)])
+        );
         let (_, plain) = encoded(Detail::default(), true);
-        assert!(bytes * 100 <= plain * 105, "{bytes} bytes are more than {plain} by a twentieth");
+        assert!(
+            bytes * 100 <= plain * 105,
+            "{bytes} bytes are more than {plain} by a twentieth"
+        );
     }
 
     #[test]

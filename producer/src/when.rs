@@ -20,7 +20,8 @@ pub enum When {
 /// # Errors
 /// What is expected, as a clause.
 pub fn deadline(text: &str) -> Result<When, String> {
-    let expected = || "expected a time such as 07:00, 2026-11-27 07:00 or 2026-11-27T07:00:00+01:00".to_owned();
+    let expected =
+        || "expected a time such as 07:00, 2026-11-27 07:00 or 2026-11-27T07:00:00+01:00".to_owned();
     let text = text.trim();
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(When::At(at));
@@ -49,12 +50,15 @@ impl When {
             Self::At(at) => at,
             Self::Local(at) => zone.to_timestamp(at).map_err(out_of_range)?,
             Self::Next(time) => {
-                let today = zone.to_timestamp(now.date().to_datetime(time)).map_err(out_of_range)?;
+                let today = zone
+                    .to_timestamp(now.date().to_datetime(time))
+                    .map_err(out_of_range)?;
                 if today > now.timestamp() {
                     today
                 } else {
                     let tomorrow = now.date().tomorrow().map_err(out_of_range)?;
-                    zone.to_timestamp(tomorrow.to_datetime(time)).map_err(out_of_range)?
+                    zone.to_timestamp(tomorrow.to_datetime(time))
+                        .map_err(out_of_range)?
                 }
             }
         };
@@ -76,7 +80,9 @@ pub fn since(text: &str, now: &Zoned) -> Result<u64, String> {
     let at = if let Ok(at) = text.parse::<Timestamp>() {
         at
     } else if let Ok(span) = text.parse::<Span>() {
-        let time = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| expected())?;
+        let time = span
+            .to_duration(SpanRelativeTo::days_are_24_hours())
+            .map_err(|_| expected())?;
         if time.is_negative() {
             return Err(expected());
         }
@@ -84,7 +90,8 @@ pub fn since(text: &str, now: &Zoned) -> Result<u64, String> {
     } else if let Ok(day) = text.parse::<Date>()
         && !text.contains(':')
     {
-        zone.to_timestamp(day.to_datetime(Time::midnight())).map_err(|_| expected())?
+        zone.to_timestamp(day.to_datetime(Time::midnight()))
+            .map_err(|_| expected())?
     } else {
         let local = text.parse::<DateTime>().map_err(|_| expected())?;
         zone.to_timestamp(local).map_err(|_| expected())?
@@ -109,14 +116,20 @@ pub fn minute_ms(ms: u64, zone: &TimeZone) -> String {
 pub fn second_ms(ms: u64, zone: &TimeZone) -> String {
     stamp(ms).map_or_else(
         || "-".into(),
-        |at| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        |at| {
+            at.to_zoned(zone.clone())
+                .strftime("%Y-%m-%d %H:%M:%S")
+                .to_string()
+        },
     )
 }
 
 /// A time for programs.
 #[must_use]
 pub fn stamp(ms: u64) -> Option<Timestamp> {
-    i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok())
+    i64::try_from(ms)
+        .ok()
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
 }
 
 /// How a run's end compares with its deadline.
@@ -198,9 +211,15 @@ mod tests {
 
     #[test]
     fn what_is_past_or_no_time_is_told() {
-        assert_eq!(read("2026-11-26 18:00").unwrap_err(), "2026-11-26 18:00 is past already");
+        assert_eq!(
+            read("2026-11-26 18:00").unwrap_err(),
+            "2026-11-26 18:00 is past already"
+        );
         for bad in ["", "7", "seven", "25:00", "2026-11-27", "2026-13-01 07:00"] {
-            assert!(read(bad).unwrap_err().starts_with("expected a time such as"), "{bad}");
+            assert!(
+                read(bad).unwrap_err().starts_with("expected a time such as"),
+                "{bad}"
+            );
         }
     }
 

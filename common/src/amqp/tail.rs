@@ -47,7 +47,8 @@ async fn until_mark(
     Sender::open(link).await?.record(stream, mark).await?;
     loop {
         let read = tokio::time::timeout(PATIENCE, reader.next()).await;
-        let read = read.unwrap_or_else(|_| Err(AmqpError::Lost(format!("the stream {stream} is not served"))))?;
+        let read =
+            read.unwrap_or_else(|_| Err(AmqpError::Lost(format!("the stream {stream} is not served"))))?;
         if read.body == mark {
             break;
         }

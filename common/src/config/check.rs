@@ -46,7 +46,9 @@ pub(super) fn shards(shards: u16, origin: &Origin) -> Result<(), SettingsError> 
 /// An age as RabbitMQ writes it: a number and one of Y, M, D, h, m, s.
 pub(super) fn age(text: &str, origin: &Origin) -> Result<String, SettingsError> {
     let text = text.trim();
-    let number = text.strip_suffix(['Y', 'M', 'D', 'h', 'm', 's']).unwrap_or_default();
+    let number = text
+        .strip_suffix(['Y', 'M', 'D', 'h', 'm', 's'])
+        .unwrap_or_default();
     match number.parse::<u32>() {
         Ok(1..) => Ok(text.to_owned()),
         _ => Err(SettingsError::Value {
@@ -65,10 +67,21 @@ const LEAST_BYTES: i64 = 50_000_000;
 /// A size: a number of bytes, or one with kB, MB, GB or TB.
 pub(super) fn bytes(text: &str, origin: &Origin) -> Result<i64, SettingsError> {
     let text = text.trim();
-    let units = [("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
-    let unit = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)));
+    let units = [
+        ("kB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+    ];
+    let unit = units
+        .iter()
+        .find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)));
     let (number, unit) = unit.unwrap_or((text, 1));
-    let bytes = number.trim().parse::<i64>().ok().and_then(|number| number.checked_mul(unit));
+    let bytes = number
+        .trim()
+        .parse::<i64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit));
     let wrong = |reason: &str| SettingsError::Value {
         name: "outcomes_bytes",
         origin: origin.to_string(),

@@ -175,7 +175,14 @@ fn what_is_kept_of_outcomes_is_set_like_everything_else() {
     };
     assert_eq!(settings.retention, wanted);
     assert_eq!(origin(&settings, "outcomes_age"), "file Some(\"t\")");
-    for (age, bytes) in [("30", "1GB"), ("0D", "1GB"), ("1w", "1GB"), ("1D", "1GiB"), ("1D", "10MB"), ("1D", "-1")] {
+    for (age, bytes) in [
+        ("30", "1GB"),
+        ("0D", "1GB"),
+        ("1w", "1GB"),
+        ("1D", "1GiB"),
+        ("1D", "10MB"),
+        ("1D", "-1"),
+    ] {
         let args = SettingsArgs {
             outcomes_age: Some(age.into()),
             outcomes_bytes: Some(bytes.into()),

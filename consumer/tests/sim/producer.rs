@@ -44,8 +44,8 @@ pub(crate) async fn run(w: W, number: usize) {
         owner: owner.to_owned(),
         at_ms: clock + w.now(),
         deadline_ms: None,
-            version: None,
-            shards: None,
+        version: None,
+        shards: None,
     };
     w.broker.borrow_mut().runs.push(opened);
     tell!(w, "run {}: opens with rank {rank}, owner {owner:?}", short(run));

@@ -120,11 +120,17 @@ mod tests {
 
     #[test]
     fn a_project_may_be_followed_by_a_flow_or_a_path() {
-        let parts = |text: &str| text.parse::<What>().map(|what| (what.project.to_string(), what.flow));
+        let parts = |text: &str| {
+            text.parse::<What>()
+                .map(|what| (what.project.to_string(), what.flow))
+        };
         assert_eq!(parts("night"), Ok(("night".into(), None)));
         assert_eq!(parts("night/"), Ok(("night".into(), None)));
         assert_eq!(parts("night/load"), Ok(("night".into(), Some("load".into()))));
-        assert_eq!(parts("night/sql/a.sql"), Ok(("night".into(), Some("sql/a.sql".into()))));
+        assert_eq!(
+            parts("night/sql/a.sql"),
+            Ok(("night".into(), Some("sql/a.sql".into())))
+        );
         assert!(parts("/load").is_err());
     }
 }

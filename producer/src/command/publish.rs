@@ -23,7 +23,10 @@ use crate::words::{count, count_are, some, span};
 
 impl From<Option<Duration>> for After<'_> {
     fn from(timeout: Option<Duration>) -> Self {
-        Self { timeout, notify: None }
+        Self {
+            timeout,
+            notify: None,
+        }
     }
 }
 

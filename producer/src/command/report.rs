@@ -21,7 +21,10 @@ use crate::runs::read::{begin, each_run_event, each_settled};
 pub(super) async fn run(context: &Context, args: &ReportArgs) -> Result<(), Failure> {
     let (ours, theirs) = read(context, args).await?;
     let now = now_ms();
-    let broken = args.threshold.as_ref().map(|thresholds| thresholds.broken(&ours.measures));
+    let broken = args
+        .threshold
+        .as_ref()
+        .map(|thresholds| thresholds.broken(&ours.measures));
     let mut written: Vec<PathBuf> = Vec::new();
     if let Some(file) = &args.csv {
         write(file, &csv::csv(&ours))?;
@@ -29,12 +32,17 @@ pub(super) async fn run(context: &Context, args: &ReportArgs) -> Result<(), Fail
     }
     let for_programs = context.json || args.csv.is_some();
     let file = args.html.clone();
-    let file = file.or_else(|| (!for_programs).then(|| format!("flowlift-report-{}.html", short_run(ours.run)).into()));
+    let file = file
+        .or_else(|| (!for_programs).then(|| format!("flowlift-report-{}.html", short_run(ours.run)).into()));
     if let Some(file) = file {
         let frame = Frame {
             zone: &TimeZone::system(),
             now_ms: now,
-            thresholds: args.threshold.as_ref().map(ToString::to_string).zip(broken.clone()),
+            thresholds: args
+                .threshold
+                .as_ref()
+                .map(ToString::to_string)
+                .zip(broken.clone()),
         };
         write(&file, &page(&ours, theirs.as_ref(), &frame))?;
         written.push(file);
@@ -46,11 +54,20 @@ pub(super) async fn run(context: &Context, args: &ReportArgs) -> Result<(), Fail
             json["against"] = theirs.to_json();
             json["ratios"] = ratios_json(&ours, theirs);
         }
-        json["files"] = written.iter().map(|file| json!(file)).collect::<Vec<Value>>().into();
+        json["files"] = written
+            .iter()
+            .map(|file| json!(file))
+            .collect::<Vec<Value>>()
+            .into();
         json["broken_thresholds"] = json!(broken);
         json
     };
-    let people = || written.iter().map(|file| file.display().to_string() + "\n").collect();
+    let people = || {
+        written
+            .iter()
+            .map(|file| file.display().to_string() + "\n")
+            .collect()
+    };
     context.print(json, people)?;
     if broken.is_empty() {
         return Ok(());
@@ -88,7 +105,9 @@ async fn read(context: &Context, args: &ReportArgs) -> Result<(Figures, Option<F
     link.close().await;
     let now = now_ms();
     let mut figures = collected.into_iter().map(|one| Figures::of(one, now));
-    let ours = figures.next().ok_or_else(|| Failure::Bug("no run was read".into()))?;
+    let ours = figures
+        .next()
+        .ok_or_else(|| Failure::Bug("no run was read".into()))?;
     Ok((ours, figures.next()))
 }
 
@@ -102,7 +121,10 @@ fn write(file: &Path, text: &str) -> Result<(), Failure> {
     if file.exists() && !file.is_file() {
         return std::fs::write(file, text).map_err(failed);
     }
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     // as any other new file: a page is sent around
     #[cfg(unix)]

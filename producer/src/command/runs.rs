@@ -27,7 +27,10 @@ pub(super) async fn run(context: &Context, args: &RunsArgs) -> Result<(), Failur
         // what was settled before the oldest of them was opened is none of theirs
         let ids: HashSet<RunId> = runs.iter().map(|(run, _)| run).collect();
         let matters = |glance: &Glance| glance.results.iter().any(|at| ids.contains(&at.run));
-        each_settled(&link, begin(Some(oldest)), matters, |record| runs.settled(&record)).await?;
+        each_settled(&link, begin(Some(oldest)), matters, |record| {
+            runs.settled(&record)
+        })
+        .await?;
     }
     link.close().await;
     let (now, zone) = (now_ms(), TimeZone::system());

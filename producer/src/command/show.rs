@@ -1,5 +1,7 @@
 //! `flowlift show`.
 
+use std::io::Write as _;
+
 use flowlift_common::amqp::Link;
 use flowlift_common::order::RunId;
 use jiff::tz::TimeZone;
@@ -10,7 +12,7 @@ use crate::dead::id::RunRef;
 use crate::exit::{Failure, printed};
 use crate::publish::set_up;
 use crate::runs::read::{begin, each_settled, runs};
-use crate::show::words::{HEADING, aligned, row, to_json};
+use crate::show::words::{HEADING, Times, aligned, row, to_json};
 use crate::show::{Asked, Fate, Told, fates};
 use crate::words::count;
 
@@ -33,22 +35,31 @@ pub(super) async fn run(context: &Context, args: &ShowArgs) -> Result<(), Failur
         asked.run = Some(RunRef::Full(full));
         since = since.max(full.made_at_ms());
     }
-    let (mut told, mut found) = (Told::default(), Vec::new());
+    let (mut told, mut out) = (Told::default(), Printer::new(context));
     let earliest = args.since.unwrap_or_default();
-    each_settled(&link, begin(since), |glance| asked.matters(glance), |record| {
-        if record.at_ms >= earliest {
-            fates(&record, &asked, &mut told, |fate| found.push(fate));
-        }
-    })
+    each_settled(
+        &link,
+        begin(since),
+        |glance| asked.matters(glance),
+        |record| {
+            if record.at_ms >= earliest && !out.is_over() {
+                fates(&record, &asked, &mut told, |fate| out.add(fate));
+            }
+        },
+    )
     .await?;
     link.close().await;
-    print(context, &found)?;
+    let found = out.finish()?;
     let describe = asked.describe();
-    if found.is_empty() {
+    if found == 0 {
         let kept = "what is still queued has none yet, and RabbitMQ keeps them for a time only";
-        return Err(Failure::NoInput(format!("there are no outcomes{describe}: {kept}")));
+        return Err(Failure::NoInput(format!(
+            "there are no outcomes{describe}: {kept}"
+        )));
     }
-    context.reporter.say(&format!("{}{describe}", count(found.len() as u64, "outcome")));
+    context
+        .reporter
+        .say(&format!("{}{describe}", count(found, "outcome")));
     Ok(())
 }
 
@@ -60,18 +71,70 @@ async fn the_run(link: &Link, name: RunRef) -> Result<RunId, Failure> {
     }
 }
 
-fn print(context: &Context, found: &[Fate]) -> Result<(), Failure> {
-    let zone = TimeZone::system();
-    let mut first = true;
-    for block in found.chunks(BLOCK) {
-        let text = if context.json {
-            block.iter().map(|fate| to_json(fate).to_string() + "\n").collect()
-        } else {
-            let heading = std::mem::take(&mut first).then(|| HEADING.map(str::to_owned));
-            let rows: Vec<_> = heading.into_iter().chain(block.iter().map(|fate| row(fate, &zone))).collect();
-            aligned(&rows)
-        };
-        printed(context.reporter.result(text.trim_end()))?;
+/// Prints lines in blocks as they are found: a million of them are not kept.
+struct Printer<'a> {
+    context: &'a Context,
+    times: Times,
+    block: Vec<Fate>,
+    found: u64,
+    /// What was printed so far came to.
+    written: std::io::Result<()>,
+}
+
+impl<'a> Printer<'a> {
+    fn new(context: &'a Context) -> Self {
+        Self {
+            context,
+            times: Times::of(TimeZone::system()),
+            block: Vec::new(),
+            found: 0,
+            written: Ok(()),
+        }
     }
-    Ok(())
+
+    /// Whether nobody reads any more.
+    fn is_over(&self) -> bool {
+        self.written.is_err()
+    }
+
+    fn add(&mut self, fate: Fate) {
+        self.found += 1;
+        self.block.push(fate);
+        if self.block.len() == BLOCK {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        let block = std::mem::take(&mut self.block);
+        if block.is_empty() || self.is_over() {
+            return;
+        }
+        let first = self.found == block.len() as u64;
+        let text: String = if self.context.json {
+            block
+                .iter()
+                .map(|fate| to_json(fate).to_string() + "\n")
+                .collect()
+        } else {
+            let heading = first.then(|| HEADING.map(str::to_owned));
+            let rows = heading
+                .into_iter()
+                .chain(block.iter().map(|fate| row(fate, &mut self.times)));
+            aligned(&rows.collect::<Vec<_>>())
+        };
+        // a pager may keep it waiting for hours, and RabbitMQ wants signs of life meanwhile
+        self.written = tokio::task::block_in_place(|| {
+            let mut out = std::io::stdout().lock();
+            out.write_all(text.as_bytes())?;
+            out.flush()
+        });
+    }
+
+    /// How many there were.
+    fn finish(mut self) -> Result<u64, Failure> {
+        self.flush();
+        printed(self.written)?;
+        Ok(self.found)
+    }
 }

@@ -36,7 +36,10 @@ pub(super) async fn run(context: &Context, args: &WaitArgs) -> Result<(), Failur
         let lines = ended.summary.lines();
         lines.iter().for_each(|line| context.reporter.warn(line));
     }
-    ended.broken.iter().for_each(|sentence| context.reporter.warn(sentence));
+    ended
+        .broken
+        .iter()
+        .for_each(|sentence| context.reporter.warn(sentence));
     if good { Ok(()) } else { Err(Failure::No) }
 }
 

@@ -70,14 +70,20 @@ pub(super) fn time_line(line: &TimeLine, deadline_ms: Option<u64>, zone: &TimeZo
     let points = rates.len();
     let words = |point: usize| {
         let changes = thousands(line.changes[point]);
-        format!("{}: {changes} changes, {}/s", second_ms(at(point), zone), number(rates[point]))
+        format!(
+            "{}: {changes} changes, {}/s",
+            second_ms(at(point), zone),
+            number(rates[point])
+        )
     };
     let mut shapes = bars(&rates, line.best(), "bar", words);
     let end = at(points);
     let in_sight = deadline_ms.filter(|deadline| (line.from_ms..end).contains(deadline));
     if let Some(deadline) = in_sight {
         let x = (deadline - line.from_ms) as f64 / line.step_ms.max(1) as f64 * 10.0;
-        shapes += &format!("<line class=\"mark\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{HEIGHT:.0}\"><title>deadline</title></line>");
+        shapes += &format!(
+            "<line class=\"mark\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"0\" y2=\"{HEIGHT:.0}\"><title>deadline</title></line>"
+        );
     }
     let mut html = format!(
         "<div class=\"chart\"><div class=\"top\">{}/s</div><div class=\"plot\">{}</div>",
@@ -88,15 +94,28 @@ pub(super) fn time_line(line: &TimeLine, deadline_ms: Option<u64>, zone: &TimeZo
     if faults > 0 {
         let values: Vec<f64> = line.faults.iter().map(|n| *n as f64).collect();
         let most = values.iter().copied().fold(1.0, f64::max);
-        let words = |point: usize| format!("{}: {} failed calls", second_ms(at(point), zone), thousands(line.faults[point]));
+        let words = |point: usize| {
+            format!(
+                "{}: {} failed calls",
+                second_ms(at(point), zone),
+                thousands(line.faults[point])
+            )
+        };
         let shapes = bars(&values, most, "bad", words);
-        html += &format!("<div class=\"strip\">{}</div>", svg(points, "failed calls to Azkaban, over time", &shapes));
+        html += &format!(
+            "<div class=\"strip\">{}</div>",
+            svg(points, "failed calls to Azkaban, over time", &shapes)
+        );
     }
     let day = |ms: u64| second_ms(ms, zone).chars().take(10).collect::<String>();
     // the day stands in the text above unless it changes on the way
     let tick = |ms: u64| {
         let text = second_ms(ms, zone);
-        if day(line.from_ms) == day(end) { text.chars().skip(11).collect() } else { text.chars().skip(5).take(11).collect::<String>() }
+        if day(line.from_ms) == day(end) {
+            text.chars().skip(11).collect()
+        } else {
+            text.chars().skip(5).take(11).collect::<String>()
+        }
     };
     html += &format!(
         "<div class=\"axis\"><span>{}</span><span>{}</span><span>{}</span></div></div>",
@@ -106,7 +125,10 @@ pub(super) fn time_line(line: &TimeLine, deadline_ms: Option<u64>, zone: &TimeZo
     );
     let mut legend = "<p class=\"legend\"><i class=\"bar\"></i>changes settled per second".to_owned();
     if faults > 0 {
-        legend += &format!(" <i class=\"bad\"></i>calls to Azkaban that failed ({}), each tried again", thousands(faults));
+        legend += &format!(
+            " <i class=\"bad\"></i>calls to Azkaban that failed ({})",
+            thousands(faults)
+        );
     }
     if in_sight.is_some() {
         legend += " <i class=\"mark\"></i>deadline";
@@ -116,7 +138,9 @@ pub(super) fn time_line(line: &TimeLine, deadline_ms: Option<u64>, zone: &TimeZo
 
 /// Upper bounds of the steps of the scale, ms: seven or eight for each tenfold, from 10 ms to four months.
 fn bounds() -> Vec<u64> {
-    (0..=68).map(|n| (10.0 * 10_f64.powf(f64::from(n) / 7.5)).round() as u64).collect()
+    (0..=68)
+        .map(|n| (10.0 * 10_f64.powf(f64::from(n) / 7.5)).round() as u64)
+        .collect()
 }
 
 /// How the times from publishing to applied are spread; of two runs one over the other.
@@ -128,7 +152,10 @@ pub(super) fn latencies(ours: &Latencies, theirs: Option<&Latencies>) -> String 
     }
     let share = |of: &Latencies| -> Vec<f64> {
         let count = of.count().max(1) as f64;
-        of.steps(&all).into_iter().map(|n| n as f64 * 100.0 / count).collect()
+        of.steps(&all)
+            .into_iter()
+            .map(|n| n as f64 * 100.0 / count)
+            .collect()
     };
     let (mine, other) = (share(ours), theirs.filter(|of| of.count() > 0).map(share));
     let seen = |at: &usize| mine[*at] > 0.0 || other.as_ref().is_some_and(|other| other[*at] > 0.0);
@@ -137,15 +164,26 @@ pub(super) fn latencies(ours: &Latencies, theirs: Option<&Latencies>) -> String 
         return "<p class=\"quiet\">All took longer than this scale goes.</p>".into();
     };
     let (first, last) = (first.saturating_sub(1), (last + 1).min(all.len() - 1));
-    let (mine, other) = (&mine[first..=last], other.as_ref().map(|other| &other[first..=last]));
-    let most = mine.iter().chain(other.into_iter().flatten()).copied().fold(0.0, f64::max);
+    let (mine, other) = (
+        &mine[first..=last],
+        other.as_ref().map(|other| &other[first..=last]),
+    );
+    let most = mine
+        .iter()
+        .chain(other.into_iter().flatten())
+        .copied()
+        .fold(0.0, f64::max);
     let lower = |at: usize| (first + at).checked_sub(1).map_or(0, |before| all[before]);
     let words = |at: usize| format!("{} to {}: {:.1} %", ms(lower(at)), ms(all[first + at]), mine[at]);
     let mut shapes = bars(mine, most, "bar", words);
     if let Some(other) = other {
         let mut path = String::new();
         for (at, value) in other.iter().enumerate() {
-            let (from, to, y) = (at * 10, at * 10 + 10, HEIGHT - value / most * (HEIGHT - 2.0) - 1.0);
+            let (from, to, y) = (
+                at * 10,
+                at * 10 + 10,
+                HEIGHT - value / most * (HEIGHT - 2.0) - 1.0,
+            );
             path += &format!("{}{from} {y:.1}H{to}", if at == 0 { "M" } else { "L" });
         }
         shapes += &format!("<path class=\"other\" d=\"{path}\"/>");
@@ -153,7 +191,11 @@ pub(super) fn latencies(ours: &Latencies, theirs: Option<&Latencies>) -> String 
     let points = mine.len();
     let mut html = format!(
         "<div class=\"chart\"><div class=\"top\">{most:.0} % of changes</div><div class=\"plot\">{}</div>",
-        svg(points, "share of changes by time from publishing to applied", &shapes)
+        svg(
+            points,
+            "share of changes by time from publishing to applied",
+            &shapes
+        )
     );
     html += &format!(
         "<div class=\"axis\"><span>{}</span><span>{}</span><span>{}</span></div></div>",
@@ -200,7 +242,11 @@ mod tests {
         let html = time_line(&figures.time_line, Some(T0 + 20_000), &TimeZone::UTC);
         assert_eq!(html.matches("<rect class=\"bar\"").count(), 3);
         assert_eq!(html.matches("<rect class=\"bad\"").count(), 3);
-        assert_eq!(html.matches("class=\"mark\"").count(), 2, "the line and its place in the legend");
+        assert_eq!(
+            html.matches("class=\"mark\"").count(),
+            2,
+            "the line and its place in the legend"
+        );
         assert!(html.contains("<div class=\"top\">200/s</div>"), "{html}");
         assert!(!time_line(&figures.time_line, Some(T0 + 90_000), &TimeZone::UTC).contains("mark"));
         assert!(time_line(&TimeLine::default(), None, &TimeZone::UTC).contains("Nothing is settled yet"));
@@ -230,7 +276,10 @@ mod tests {
 
     #[test]
     fn numbers_have_the_digits_that_tell_something() {
-        assert_eq!([0.0, 0.44, 9.96, 12.3, 12_345.6].map(number), ["0", "0.4", "10.0", "12", "12,346"]);
+        assert_eq!(
+            [0.0, 0.44, 9.96, 12.3, 12_345.6].map(number),
+            ["0", "0.4", "10.0", "12", "12,346"]
+        );
         assert_eq!([7, 1_200, 185_000].map(ms), ["7 ms", "1.2 s", "3 min 5 s"]);
     }
 

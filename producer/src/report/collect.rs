@@ -261,7 +261,8 @@ impl Collect {
         dead.count += count;
         let room = NAMED.saturating_sub(dead.first.len());
         let names = named(result, fresh).take(room);
-        dead.first.extend(names.map(|name| (record.project.clone(), name)));
+        dead.first
+            .extend(names.map(|name| (record.project.clone(), name)));
     }
 
     fn upload(&mut self, record: &Settled, changes: u64) {
@@ -344,21 +345,30 @@ fn published(result: &Outcomes, fresh: &[(u64, u64)]) -> Vec<(u64, u64)> {
     }
     if count == all {
         let spread = result.spread.iter();
-        return spread.map(|(count, after)| (*count, result.published_ms.saturating_add(*after))).collect();
+        return spread
+            .map(|(count, after)| (*count, result.published_ms.saturating_add(*after)))
+            .collect();
     }
     // some came before: one by one
     let seqs = result.ranges.iter().flat_map(|(first, last)| *first..=*last);
-    let times = result
-        .spread
-        .iter()
-        .flat_map(|(count, after)| std::iter::repeat_n(*after, usize::try_from(*count).unwrap_or(usize::MAX)));
+    let times = result.spread.iter().flat_map(|(count, after)| {
+        std::iter::repeat_n(*after, usize::try_from(*count).unwrap_or(usize::MAX))
+    });
     let fresh_ones = seqs.zip(times).filter(|(seq, _)| holds(fresh, *seq));
-    fresh_ones.map(|(_, after)| (1, result.published_ms.saturating_add(after))).collect()
+    fresh_ones
+        .map(|(_, after)| (1, result.published_ms.saturating_add(after)))
+        .collect()
 }
 
 /// The names of the fresh ones of a result's changes.
 fn named<'r>(result: &'r Outcomes, fresh: &'r [(u64, u64)]) -> impl Iterator<Item = String> + 'r {
     let seqs = result.ranges.iter().flat_map(|(first, last)| *first..=*last);
     let places = seqs.enumerate().filter(|(_, seq)| holds(fresh, *seq));
-    places.map(|(place, seq)| result.labels.get(place).cloned().unwrap_or_else(|| format!("change {seq}")))
+    places.map(|(place, seq)| {
+        result
+            .labels
+            .get(place)
+            .cloned()
+            .unwrap_or_else(|| format!("change {seq}"))
+    })
 }

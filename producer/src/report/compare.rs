@@ -29,18 +29,78 @@ fn quantile(figures: &Figures, thousandths: u16) -> Option<f64> {
 }
 
 const ROWS: [Row; 12] = [
-    Row { name: "changes settled", key: "settled", words: count, of: |run| Some(run.measures.done as f64) },
-    Row { name: "applied", key: "applied", words: count, of: |run| Some(run.count(Outcome::Applied) as f64) },
-    Row { name: "dead", key: "dead", words: count, of: |run| Some(run.count(Outcome::Dead) as f64) },
-    Row { name: "duration", key: "duration_ms", words: time, of: |run| Some(run.measures.duration_ms as f64) },
-    Row { name: "changes per second", key: "per_second", words: number, of: |run| Some(run.rate()) },
-    Row { name: "latency p50", key: "p50_ms", words: time, of: |run| quantile(run, 500) },
-    Row { name: "latency p90", key: "p90_ms", words: time, of: |run| quantile(run, 900) },
-    Row { name: "latency p99", key: "p99_ms", words: time, of: |run| quantile(run, 990) },
-    Row { name: "latency max", key: "max_ms", words: time, of: |run| quantile(run, 1_000) },
-    Row { name: "uploads", key: "uploads", words: count, of: |run| Some(run.uploads.len() as f64) },
-    Row { name: "changes per upload", key: "changes_per_upload", words: number, of: Figures::per_upload },
-    Row { name: "failed calls", key: "faults", words: count, of: |run| Some(run.faults.iter().map(|(_, _, n)| *n).sum::<u64>() as f64) },
+    Row {
+        name: "changes settled",
+        key: "settled",
+        words: count,
+        of: |run| Some(run.measures.done as f64),
+    },
+    Row {
+        name: "applied",
+        key: "applied",
+        words: count,
+        of: |run| Some(run.count(Outcome::Applied) as f64),
+    },
+    Row {
+        name: "dead",
+        key: "dead",
+        words: count,
+        of: |run| Some(run.count(Outcome::Dead) as f64),
+    },
+    Row {
+        name: "duration",
+        key: "duration_ms",
+        words: time,
+        of: |run| Some(run.measures.duration_ms as f64),
+    },
+    Row {
+        name: "changes per second",
+        key: "per_second",
+        words: number,
+        of: |run| Some(run.rate()),
+    },
+    Row {
+        name: "latency p50",
+        key: "p50_ms",
+        words: time,
+        of: |run| quantile(run, 500),
+    },
+    Row {
+        name: "latency p90",
+        key: "p90_ms",
+        words: time,
+        of: |run| quantile(run, 900),
+    },
+    Row {
+        name: "latency p99",
+        key: "p99_ms",
+        words: time,
+        of: |run| quantile(run, 990),
+    },
+    Row {
+        name: "latency max",
+        key: "max_ms",
+        words: time,
+        of: |run| quantile(run, 1_000),
+    },
+    Row {
+        name: "uploads",
+        key: "uploads",
+        words: count,
+        of: |run| Some(run.uploads.len() as f64),
+    },
+    Row {
+        name: "changes per upload",
+        key: "changes_per_upload",
+        words: number,
+        of: Figures::per_upload,
+    },
+    Row {
+        name: "failed calls",
+        key: "faults",
+        words: count,
+        of: |run| Some(run.faults.iter().map(|(_, _, n)| *n).sum::<u64>() as f64),
+    },
 ];
 
 /// Ours by theirs; `None` where there is nothing to divide by.
@@ -67,7 +127,10 @@ pub fn compared(ours: &Figures, theirs: &Figures) -> Vec<[String; 4]> {
 pub fn ratios_json(ours: &Figures, theirs: &Figures) -> Value {
     let ratios = ROWS.iter().map(|row| {
         let ratio = ratio((row.of)(ours), (row.of)(theirs));
-        (row.key.to_owned(), ratio.map_or(Value::Null, |ratio| ((ratio * 1000.0).round() / 1000.0).into()))
+        (
+            row.key.to_owned(),
+            ratio.map_or(Value::Null, |ratio| ((ratio * 1000.0).round() / 1000.0).into()),
+        )
     });
     Value::Object(ratios.collect::<Map<_, _>>())
 }
@@ -85,8 +148,14 @@ mod tests {
         theirs.measures.done = 65;
         theirs.faults.clear();
         let rows = compared(&ours, &theirs);
-        assert_eq!(rows[0], ["changes settled", "130", "65", "2.00"].map(str::to_owned));
-        assert_eq!(rows[5], ["latency p50", "10 s", "10 s", "1.00"].map(str::to_owned));
+        assert_eq!(
+            rows[0],
+            ["changes settled", "130", "65", "2.00"].map(str::to_owned)
+        );
+        assert_eq!(
+            rows[5],
+            ["latency p50", "10 s", "10 s", "1.00"].map(str::to_owned)
+        );
         assert_eq!(rows[11], ["failed calls", "6", "0", "-"].map(str::to_owned));
         let json = ratios_json(&ours, &theirs);
         assert_eq!((&json["settled"], &json["faults"]), (&2.0.into(), &Value::Null));

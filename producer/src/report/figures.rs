@@ -8,7 +8,9 @@ use flowlift_common::ledger::Outcome;
 use flowlift_common::order::RunId;
 use serde_json::{Value, json};
 
-use super::collect::{Collect, ConsumerFigures, DeadFigures, FaultAt, Line, ProjectFigures, STEPS, Step, Upload};
+use super::collect::{
+    Collect, ConsumerFigures, DeadFigures, FaultAt, Line, ProjectFigures, STEPS, Step, Upload,
+};
 use super::latency::Latencies;
 use super::threshold::Measures;
 use crate::runs::State;
@@ -18,8 +20,8 @@ use crate::when::{Kept, stamp};
 const POINTS: u64 = 120;
 /// Lengths of a point, ms: people read these.
 const LENGTHS: [u64; 16] = [
-    100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000, 3_600_000,
-    21_600_000,
+    100, 200, 500, 1_000, 2_000, 5_000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_800_000,
+    3_600_000, 21_600_000,
 ];
 
 /// Changes settled over time.
@@ -97,7 +99,9 @@ impl Figures {
         let deadline_ms = opening.as_ref().and_then(|opening| opening.deadline_ms);
         let measures = collected.measures(now_ms);
         let mut uploads: Vec<(String, Upload)> = collected.uploads.into_iter().collect();
-        uploads.sort_by(|(_, a), (_, b)| (a.at_ms, &a.project, a.version).cmp(&(b.at_ms, &b.project, b.version)));
+        uploads.sort_by(|(_, a), (_, b)| {
+            (a.at_ms, &a.project, a.version).cmp(&(b.at_ms, &b.project, b.version))
+        });
         let (attempts, uploads): (Vec<String>, Vec<Upload>) = uploads.into_iter().unzip();
         let mut projects: Vec<_> = collected.projects.into_iter().collect();
         projects.sort_by(|a, b| b.1.slowest_ms.cmp(&a.1.slowest_ms).then_with(|| a.0.cmp(&b.0)));
@@ -161,8 +165,10 @@ impl Figures {
     #[must_use]
     pub fn to_json(&self) -> Value {
         let ms = |thousandths| self.latencies.quantile(thousandths);
-        let outcomes: BTreeMap<&str, u64> =
-            Outcome::ALL.iter().map(|outcome| (outcome.as_str(), self.count(*outcome))).collect();
+        let outcomes: BTreeMap<&str, u64> = Outcome::ALL
+            .iter()
+            .map(|outcome| (outcome.as_str(), self.count(*outcome)))
+            .collect();
         let opening = self.opening.as_ref();
         let steps: Vec<Value> = STEPS
             .iter()
@@ -178,9 +184,16 @@ impl Figures {
         let consumers = self.consumers.iter().map(|(name, consumer)| {
             json!({"consumer": name, "changes": consumer.changes, "uploads": consumer.uploads, "versions": consumer.versions})
         });
-        let faults = self.faults.iter().map(|(class, code, count)| json!({"class": class, "code": code, "count": count}));
+        let faults = self
+            .faults
+            .iter()
+            .map(|(class, code, count)| json!({"class": class, "code": code, "count": count}));
         let dead = self.dead.iter().map(|(reason, dead)| {
-            let first: Vec<Value> = dead.first.iter().map(|(project, what)| json!({"project": project, "what": what})).collect();
+            let first: Vec<Value> = dead
+                .first
+                .iter()
+                .map(|(project, what)| json!({"project": project, "what": what}))
+                .collect();
             json!({"reason": reason, "count": dead.count, "first": first})
         });
         json!({
@@ -232,9 +245,16 @@ fn time_line(begun_ms: Option<u64>, lines: &[Line], faults: &[FaultAt]) -> TimeL
     let first = times().min().unwrap_or(last);
     let from_ms = begun_ms.unwrap_or(first).min(first);
     let span = last - from_ms;
-    let step_ms = LENGTHS.into_iter().find(|length| span / length < POINTS).unwrap_or(span / POINTS + 1);
+    let step_ms = LENGTHS
+        .into_iter()
+        .find(|length| span / length < POINTS)
+        .unwrap_or(span / POINTS + 1);
     let points = usize::try_from(span / step_ms + 1).unwrap_or(1);
-    let point = |at_ms: u64| usize::try_from(at_ms.saturating_sub(from_ms) / step_ms).unwrap_or(0).min(points - 1);
+    let point = |at_ms: u64| {
+        usize::try_from(at_ms.saturating_sub(from_ms) / step_ms)
+            .unwrap_or(0)
+            .min(points - 1)
+    };
     let mut line = TimeLine {
         from_ms,
         step_ms,
@@ -267,11 +287,21 @@ pub(super) mod tests {
     }
 
     /// A record of one result; `seconds` after opening.
-    fn record(project: &str, seconds: u64, outcome: Outcome, range: (u64, u64), upload: Option<u32>) -> Settled {
+    fn record(
+        project: &str,
+        seconds: u64,
+        outcome: Outcome,
+        range: (u64, u64),
+        upload: Option<u32>,
+    ) -> Settled {
         Settled {
             v: SETTLED_VERSION,
             project: name(project),
-            consumer: if project == "a" { "one".into() } else { "two".into() },
+            consumer: if project == "a" {
+                "one".into()
+            } else {
+                "two".into()
+            },
             at_ms: T0 + seconds * 1_000,
             upload: upload.map(|version| UploadFacts {
                 attempt: format!("{project}-{version}"),
@@ -337,7 +367,10 @@ pub(super) mod tests {
     fn what_comes_twice_counts_once_and_times_are_each_changes_own() {
         let figures = Figures::of(collected(), T0 + 100_000);
         assert_eq!((figures.measures.done, figures.total), (130, Some(130)));
-        assert_eq!([Outcome::Applied, Outcome::Dead].map(|outcome| figures.count(outcome)), [120, 10]);
+        assert_eq!(
+            [Outcome::Applied, Outcome::Dead].map(|outcome| figures.count(outcome)),
+            [120, 10]
+        );
         // 60 after 10 s, 40 after 5 s, 20 after 30 s
         assert_eq!(figures.latencies.count(), 120);
         let quantiles = [100, 500, 990].map(|thousandths| figures.latencies.quantile(thousandths).unwrap());
@@ -351,14 +384,39 @@ pub(super) mod tests {
     fn projects_consumers_faults_and_reasons_are_ranked() {
         let figures = Figures::of(collected(), T0 + 100_000);
         let (slowest, project) = &figures.projects[0];
-        assert_eq!((slowest.as_str(), project.slowest_ms, project.dead, project.uploads), ("b", 30_000, 10, 1));
-        let shares: Vec<(&str, u64)> = figures.consumers.iter().map(|(name, part)| (name.as_str(), part.changes)).collect();
+        assert_eq!(
+            (
+                slowest.as_str(),
+                project.slowest_ms,
+                project.dead,
+                project.uploads
+            ),
+            ("b", 30_000, 10, 1)
+        );
+        let shares: Vec<(&str, u64)> = figures
+            .consumers
+            .iter()
+            .map(|(name, part)| (name.as_str(), part.changes))
+            .collect();
         assert_eq!(shares, [("one", 100), ("two", 30)]);
-        assert_eq!(figures.faults, [("transient".to_owned(), "timed_out".to_owned(), 6)]);
+        assert_eq!(
+            figures.faults,
+            [("transient".to_owned(), "timed_out".to_owned(), 6)]
+        );
         let (reason, dead) = &figures.dead[0];
         assert!(reason.contains("<script>"));
-        assert_eq!((dead.count, dead.first.len(), dead.first[0].1.as_str()), (10, 5, "flow<121>"));
-        assert_eq!((figures.steps[0].count, figures.steps[0].mean_ms(), figures.steps[4].mean_ms()), (3, Some(2_000), None));
+        assert_eq!(
+            (dead.count, dead.first.len(), dead.first[0].1.as_str()),
+            (10, 5, "flow<121>")
+        );
+        assert_eq!(
+            (
+                figures.steps[0].count,
+                figures.steps[0].mean_ms(),
+                figures.steps[4].mean_ms()
+            ),
+            (3, Some(2_000), None)
+        );
     }
 
     #[test]
@@ -367,8 +425,14 @@ pub(super) mod tests {
         let line = &figures.time_line;
         assert_eq!((line.from_ms, line.step_ms), (T0, 500));
         assert!(line.changes.len() <= 120);
-        assert_eq!((line.changes.iter().sum::<u64>(), line.faults.iter().sum::<u64>()), (130, 6));
-        assert_eq!((line.changes[22], line.changes[62], line.changes[82]), (100, 20, 10));
+        assert_eq!(
+            (line.changes.iter().sum::<u64>(), line.faults.iter().sum::<u64>()),
+            (130, 6)
+        );
+        assert_eq!(
+            (line.changes[22], line.changes[62], line.changes[82]),
+            (100, 20, 10)
+        );
         let long = |hours: u64| {
             let mut collected = Collect::new(run());
             collected.settled(&record("a", 0, Outcome::Applied, (1, 1), None));
@@ -382,8 +446,14 @@ pub(super) mod tests {
     fn json_has_all_of_it() {
         let json = Figures::of(collected(), T0 + 100_000).to_json();
         assert_eq!(json["latency"]["p50_ms"], 10_000);
-        assert_eq!((&json["outcomes"]["dead"], &json["deadline"]["kept"]), (&10.into(), &false.into()));
-        assert_eq!((&json["producer_version"], &json["shards"]), (&"0.1.0".into(), &256.into()));
+        assert_eq!(
+            (&json["outcomes"]["dead"], &json["deadline"]["kept"]),
+            (&10.into(), &false.into())
+        );
+        assert_eq!(
+            (&json["producer_version"], &json["shards"]),
+            (&"0.1.0".into(), &256.into())
+        );
         assert_eq!(json["dead"][0]["first"][0]["what"], "flow<121>");
     }
 
@@ -392,7 +462,10 @@ pub(super) mod tests {
         let mut collected = Collect::new(run());
         collected.run_event(&RunEvent::Opening { run: run() });
         let figures = Figures::of(collected, T0);
-        assert_eq!((figures.latencies.quantile(500), figures.per_upload()), (None, None));
+        assert_eq!(
+            (figures.latencies.quantile(500), figures.per_upload()),
+            (None, None)
+        );
         assert_eq!(figures.time_line, TimeLine::default());
     }
 }

@@ -20,11 +20,29 @@ pub(super) fn escape(text: &str) -> String {
     safe
 }
 
+/// More columns than this do not fit a phone: there each row becomes a paragraph, and each cell has its heading before it.
+const NARROW: usize = 3;
+
 /// A table; `numbers` says which columns hold numbers. Cells are texts.
 #[must_use]
-pub(super) fn table(heading: &[&str], numbers: &[bool], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let class = |at: usize| if numbers.get(at) == Some(&true) { " class=\"n\"" } else { "" };
-    let mut html = "<div class=\"scroll\"><table><thead><tr>".to_owned();
+pub(super) fn table(
+    heading: &[&str],
+    numbers: &[bool],
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> String {
+    let class = |at: usize| {
+        if numbers.get(at) == Some(&true) {
+            " class=\"n\""
+        } else {
+            ""
+        }
+    };
+    let wide = if heading.len() > NARROW {
+        " class=\"wide\""
+    } else {
+        ""
+    };
+    let mut html = format!("<div class=\"scroll\"><table{wide}><thead><tr>");
     for (at, cell) in heading.iter().enumerate() {
         html += &format!("<th scope=\"col\"{}>{}</th>", class(at), escape(cell));
     }
@@ -32,7 +50,9 @@ pub(super) fn table(heading: &[&str], numbers: &[bool], rows: impl IntoIterator<
     for row in rows {
         html += "<tr>";
         for (at, cell) in row.iter().enumerate() {
-            html += &format!("<td{}>{}</td>", class(at), escape(cell));
+            let label = heading.get(at).filter(|_| at > 0 && !wide.is_empty());
+            let label = label.map_or_else(String::new, |label| format!(" data-l=\"{}\"", escape(label)));
+            html += &format!("<td{}{label}>{}</td>", class(at), escape(cell));
         }
         html += "</tr>\n";
     }
@@ -52,6 +72,9 @@ mod tests {
             "&lt;/td&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp; \u{fffd}[31m"
         );
         let table = table(&["<b>"], &[true], [vec!["<i>".to_owned()]]);
-        assert!(table.contains("<th scope=\"col\" class=\"n\">&lt;b&gt;</th>") && table.contains("<td class=\"n\">&lt;i&gt;</td>"));
+        assert!(
+            table.contains("<th scope=\"col\" class=\"n\">&lt;b&gt;</th>")
+                && table.contains("<td class=\"n\">&lt;i&gt;</td>")
+        );
     }
 }

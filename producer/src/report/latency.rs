@@ -35,7 +35,9 @@ impl Latencies {
     /// The time within which so many thousandths of the changes were applied (nearest rank); `None` of nothing.
     #[must_use]
     pub fn quantile(&self, thousandths: u16) -> Option<u64> {
-        let rank = (u128::from(self.count) * u128::from(thousandths)).div_ceil(1_000).max(1);
+        let rank = (u128::from(self.count) * u128::from(thousandths))
+            .div_ceil(1_000)
+            .max(1);
         let mut seen = 0_u128;
         self.by_ms.iter().find_map(|(ms, count)| {
             seen += u128::from(*count);
@@ -46,7 +48,11 @@ impl Latencies {
     /// The mean, in ms.
     #[must_use]
     pub fn mean(&self) -> Option<u64> {
-        let sum: u128 = self.by_ms.iter().map(|(ms, count)| u128::from(*ms) * u128::from(*count)).sum();
+        let sum: u128 = self
+            .by_ms
+            .iter()
+            .map(|(ms, count)| u128::from(*ms) * u128::from(*count))
+            .sum();
         let mean = sum.checked_div(u128::from(self.count))?;
         u64::try_from(mean).ok()
     }

@@ -75,10 +75,21 @@ fn verdict(run: &Figures) -> (bool, String) {
         (Some(0), _) => "Nothing was to be done.".to_owned(),
         (Some(total), Some(0)) if dead == 0 => format!("All {} are done.", count(total, "change")),
         (Some(total), Some(0)) => {
-            format!("All {} have their outcome; {} could not be applied.", count(total, "change"), thousands(dead))
+            format!(
+                "All {} have their outcome; {} could not be applied.",
+                count(total, "change"),
+                thousands(dead)
+            )
         }
-        (Some(total), _) => format!("{} of {} have their outcome.", thousands(done), count(total, "change")),
-        (None, _) => format!("{} have their outcome; the run is not closed.", count(done, "change")),
+        (Some(total), _) => format!(
+            "{} of {} have their outcome.",
+            thousands(done),
+            count(total, "change")
+        ),
+        (None, _) => format!(
+            "{} have their outcome; the run is not closed.",
+            count(done, "change")
+        ),
     };
     let mut good = rest == Some(0) && dead == 0;
     if let Some((_, kept)) = run.deadline {
@@ -124,8 +135,14 @@ fn tiles(run: &Figures) -> String {
     let dash = || "-".to_owned();
     let quantile = |thousandths| run.latencies.quantile(thousandths).map_or_else(dash, ms);
     let mut tiles = vec![
-        (run.total.map_or_else(|| thousands(run.measures.done), thousands), "changes"),
-        (span(std::time::Duration::from_millis(run.measures.duration_ms)), "from opening to the last outcome"),
+        (
+            run.total.map_or_else(|| thousands(run.measures.done), thousands),
+            "changes",
+        ),
+        (
+            span(std::time::Duration::from_millis(run.measures.duration_ms)),
+            "from opening to the last outcome",
+        ),
         (format!("{}/s", number(run.rate())), "changes settled"),
         (quantile(500), "median, published to applied"),
         (quantile(990), "99 of 100 within"),
@@ -142,7 +159,12 @@ fn tiles(run: &Figures) -> String {
         };
         tiles.push((word.to_owned(), "deadline"));
     }
-    let tile = |(value, name): (String, &str)| format!("<div class=\"tile\"><b>{}</b><span>{name}</span></div>", escape(&value));
+    let tile = |(value, name): (String, &str)| {
+        format!(
+            "<div class=\"tile\"><b>{}</b><span>{name}</span></div>",
+            escape(&value)
+        )
+    };
     let tiles: String = tiles.into_iter().map(tile).collect();
     format!("<div class=\"tiles\">{tiles}</div>\n")
 }
@@ -157,8 +179,13 @@ const MEANING: [(Outcome, &str); 6] = [
 ];
 
 fn outcomes(run: &Figures) -> String {
-    let waiting = run.total.map_or(0, |total| total.saturating_sub(run.measures.done));
-    let mut parts: Vec<(&str, u64)> = MEANING.iter().map(|(outcome, _)| (outcome.as_str(), run.count(*outcome))).collect();
+    let waiting = run
+        .total
+        .map_or(0, |total| total.saturating_sub(run.measures.done));
+    let mut parts: Vec<(&str, u64)> = MEANING
+        .iter()
+        .map(|(outcome, _)| (outcome.as_str(), run.count(*outcome)))
+        .collect();
     parts.push(("open", waiting));
     let all: u64 = run.total.unwrap_or(run.measures.done).max(1);
     let percent = |n: u64| format!("{:.1} %", n as f64 * 100.0 / all as f64);
@@ -175,21 +202,32 @@ fn outcomes(run: &Figures) -> String {
     format!(
         "<h2>What became of the changes</h2>\n{}{}",
         chart::parts(&parts),
-        table(&["outcome", "changes", "share", "meaning"], &[false, true, true, false], rows)
+        table(
+            &["outcome", "changes", "share", "meaning"],
+            &[false, true, true, false],
+            rows
+        )
     )
 }
 
 fn versus(ours: &Figures, theirs: &Figures, frame: &Frame<'_>) -> String {
-    let name = |run: &Figures| {
-        let at = run.opening.as_ref().map_or_else(String::new, |opening| format!(" ({})", minute_ms(opening.at_ms, frame.zone)));
-        format!("{}{at}", short_run(run.run))
+    let at = |run: &Figures| {
+        run.opening.as_ref().map_or_else(
+            || "at an unknown time".into(),
+            |opening| minute_ms(opening.at_ms, frame.zone),
+        )
     };
-    let (mine, other) = (name(ours), name(theirs));
+    let (mine, other) = (short_run(ours.run), short_run(theirs.run));
     let rows = compared(ours, theirs).into_iter().map(Vec::from);
     format!(
-        "<h2>Against run {}</h2>\n{}",
-        escape(&short_run(theirs.run)),
-        table(&["", &mine, &other, "ratio"], &[false, true, true, true], rows)
+        "<h2>Against run {other}</h2>\n<p>Run {mine} was opened {}, run {other} {}. The ratio is the first by the second.</p>\n{}",
+        escape(&at(ours)),
+        escape(&at(theirs)),
+        table(
+            &["figure", &mine, &other, "ratio"],
+            &[false, true, true, true],
+            rows
+        )
     )
 }
 
@@ -214,7 +252,13 @@ fn latency(run: &Figures, against: Option<&Figures>) -> String {
         );
     }
     html += "</div>\n";
-    let quantiles = [("half", 500), ("9 of 10", 900), ("95 of 100", 950), ("99 of 100", 990), ("all", 1_000)];
+    let quantiles = [
+        ("half", 500),
+        ("9 of 10", 900),
+        ("95 of 100", 950),
+        ("99 of 100", 990),
+        ("all", 1_000),
+    ];
     let words = |of: &Figures, thousandths| of.latencies.quantile(thousandths).map_or_else(|| "-".into(), ms);
     let rows = quantiles.map(|(name, thousandths)| {
         let mut row = vec![name.to_owned(), words(run, thousandths)];
@@ -222,7 +266,10 @@ fn latency(run: &Figures, against: Option<&Figures>) -> String {
         row
     });
     let (mine, other) = (short_run(run.run), against.map(|theirs| short_run(theirs.run)));
-    let mut heading = vec!["of the changes", if other.is_some() { &mine } else { "applied within" }];
+    let mut heading = vec![
+        "of the changes",
+        if other.is_some() { &mine } else { "applied within" },
+    ];
     heading.extend(other.as_deref());
     html + "<p></p>" + &table(&heading, &[false, true, true], rows)
 }
@@ -242,7 +289,12 @@ fn uploads(run: &Figures, frame: &Frame<'_>) -> String {
     let all = run.uploads.len() as u64;
     let carried: u64 = run.uploads.iter().map(|upload| upload.changes).sum();
     let sent: u64 = run.uploads.iter().map(|upload| upload.zip_bytes).sum();
-    let most = run.uploads.iter().map(|upload| upload.changes).max().unwrap_or_default();
+    let most = run
+        .uploads
+        .iter()
+        .map(|upload| upload.changes)
+        .max()
+        .unwrap_or_default();
     let mut slowest: Vec<_> = run.uploads.iter().collect();
     slowest.sort_by_key(|upload| std::cmp::Reverse(upload.upload_ms));
     let rows = slowest.iter().take(SHOWN).map(|upload| {
@@ -257,9 +309,15 @@ fn uploads(run: &Figures, frame: &Frame<'_>) -> String {
             second_ms(upload.at_ms, frame.zone),
         ]
     });
-    let heading = ["project", "version", "changes", "upload", "zip", "flows", "consumer", "settled"];
+    let heading = [
+        "project", "version", "changes", "upload", "zip", "flows", "consumer", "settled",
+    ];
     let numbers = [false, true, true, true, true, true, false, true];
-    let which = if run.uploads.len() > SHOWN { format!("The slowest {SHOWN}:") } else { "All of them, the slowest first:".into() };
+    let which = if run.uploads.len() > SHOWN {
+        format!("The slowest {SHOWN}:")
+    } else {
+        "All of them, the slowest first:".into()
+    };
     let mut html = format!(
         "<h2>Uploads</h2>\n<p>{} carried {}: {} each on average, {} at most; {} were sent.</p>\n",
         count(all, "upload"),
@@ -277,7 +335,11 @@ fn uploads(run: &Figures, frame: &Frame<'_>) -> String {
             vec![(*name).to_owned(), mean, ms(step.max_ms), thousands(step.count)]
         })
         .collect();
-    html += &table(&["step of a batch", "on average", "at most", "batches"], &[false, true, true, true], steps);
+    html += &table(
+        &["step of a batch", "on average", "at most", "batches"],
+        &[false, true, true, true],
+        steps,
+    );
     html + &format!("<p>{which}</p>\n") + &table(&heading, &numbers, rows)
 }
 
@@ -297,9 +359,25 @@ fn projects(run: &Figures) -> String {
             thousands(project.dead),
         ]
     });
-    let heading = ["project", "changes", "slowest change", "mean", "uploads", "uploading", "failed calls", "dead"];
+    let heading = [
+        "project",
+        "changes",
+        "slowest change",
+        "mean",
+        "uploads",
+        "uploading",
+        "failed calls",
+        "dead",
+    ];
     let all = run.projects.len();
-    let more = if all > SHOWN { format!("<p class=\"quiet\">{SHOWN} of {}.</p>\n", count(all as u64, "project")) } else { String::new() };
+    let more = if all > SHOWN {
+        format!(
+            "<p class=\"quiet\">{SHOWN} of {}.</p>\n",
+            count(all as u64, "project")
+        )
+    } else {
+        String::new()
+    };
     format!(
         "<h2>Which projects were slowest?</h2>\n{}{more}",
         table(&heading, &[false, true, true, true, true, true, true, true], rows)
@@ -315,34 +393,50 @@ fn dead(run: &Figures) -> String {
         "<p>Look with <code>flowlift dead list --run {0}</code>, queue again with <code>flowlift dead requeue --run {0}</code>.</p>\n",
         run.run
     );
-    html += "<div class=\"scroll\"><table><thead><tr><th class=\"n\">changes</th><th>which</th><th>reason</th></tr></thead><tbody>\n";
+    html += "<div class=\"card\">\n";
     for (reason, dead) in run.dead.iter().take(SHOWN) {
-        let names: Vec<String> = dead.first.iter().map(|(project, name)| format!("{project}/{name}")).collect();
+        let names: Vec<String> = dead
+            .first
+            .iter()
+            .map(|(project, name)| format!("{project}/{name}"))
+            .collect();
         let more = dead.count.saturating_sub(names.len() as u64);
-        let more = if more > 0 { format!(" and {} more", thousands(more)) } else { String::new() };
+        let more = if more > 0 {
+            format!(" and {} more", thousands(more))
+        } else {
+            String::new()
+        };
         let cut: String = reason.chars().take(REASON).collect();
         let dots = if cut.len() < reason.len() { "…" } else { "" };
         html += &format!(
-            "<tr><td class=\"n\">{}</td><td>{}{more}</td><td class=\"reason\">{}{dots}</td></tr>\n",
-            thousands(dead.count),
-            escape(&names.join(", ")),
-            escape(&cut)
+            "<div class=\"death\"><b>{}</b><p class=\"reason\">{}{dots}</p><div class=\"quiet\">{}{more}</div></div>\n",
+            count(dead.count, "change"),
+            escape(&cut),
+            escape(&names.join(", "))
         );
     }
-    html += "</tbody></table></div>\n";
+    html += "</div>\n";
     if run.dead.len() > SHOWN {
-        html += &format!("<p class=\"quiet\">{SHOWN} of {}.</p>\n", count(run.dead.len() as u64, "reason"));
+        html += &format!(
+            "<p class=\"quiet\">{SHOWN} of {}.</p>\n",
+            count(run.dead.len() as u64, "reason")
+        );
     }
     html
 }
 
 fn faults(run: &Figures) -> String {
     if run.faults.is_empty() {
-        return "<h2>Failed calls to Azkaban</h2>\n<p class=\"quiet\">None that the ledger tells of.</p>\n".into();
+        return "<h2>Failed calls to Azkaban</h2>\n<p class=\"quiet\">None that the ledger tells of.</p>\n"
+            .into();
     }
-    let rows = run.faults.iter().take(SHOWN).map(|(class, code, n)| vec![code.clone(), class.clone(), thousands(*n)]);
+    let rows = run
+        .faults
+        .iter()
+        .take(SHOWN)
+        .map(|(class, code, n)| vec![code.clone(), class.clone(), thousands(*n)]);
     format!(
-        "<h2>Failed calls to Azkaban</h2>\n{}",
+        "<h2>Failed calls to Azkaban</h2>\n<p class=\"quiet\">On the time line they stand where their project was settled next.</p>\n{}",
         table(&["what", "class", "calls"], &[false, false, true], rows)
     )
 }
@@ -369,9 +463,15 @@ fn consumers(run: &Figures) -> String {
 fn settings(run: &Figures, frame: &Frame<'_>) -> String {
     let unknown = || "not known".to_owned();
     let opening = run.opening.as_ref();
-    let versions: std::collections::BTreeSet<&String> = run.consumers.iter().flat_map(|(_, part)| &part.versions).collect();
+    let versions: std::collections::BTreeSet<&String> = run
+        .consumers
+        .iter()
+        .flat_map(|(_, part)| &part.versions)
+        .collect();
     let versions: Vec<&str> = versions.into_iter().map(String::as_str).collect();
-    let owner = opening.map(|opening| opening.owner.clone()).filter(|owner| !owner.is_empty());
+    let owner = opening
+        .map(|opening| opening.owner.clone())
+        .filter(|owner| !owner.is_empty());
     let time = |at: Option<u64>| at.map_or_else(unknown, |at| second_ms(at, frame.zone));
     let deadline = run.deadline.map_or_else(
         || "none".to_owned(),
@@ -381,15 +481,39 @@ fn settings(run: &Figures, frame: &Frame<'_>) -> String {
         ("run", run.run.to_string()),
         ("owner", owner.unwrap_or_else(|| "nobody in particular".into())),
         ("opened", time(opening.map(|opening| opening.at_ms))),
-        ("all queued", run.published_ms.map_or_else(|| "not closed".into(), |at| second_ms(at, frame.zone))),
+        (
+            "all queued",
+            run.published_ms
+                .map_or_else(|| "not closed".into(), |at| second_ms(at, frame.zone)),
+        ),
         ("last outcome", time(run.last_ms)),
         ("deadline", deadline),
         ("projects", thousands(run.projects.len() as u64)),
-        ("producer", opening.and_then(|opening| opening.version.clone()).map_or_else(unknown, |version| format!("flowlift {version}"))),
-        ("consumers", if versions.is_empty() { unknown() } else { format!("flowlift-consumer {}", versions.join(", ")) }),
-        ("shards", opening.and_then(|opening| opening.shards).map_or_else(unknown, |shards| shards.to_string())),
+        (
+            "producer",
+            opening
+                .and_then(|opening| opening.version.clone())
+                .map_or_else(unknown, |version| format!("flowlift {version}")),
+        ),
+        (
+            "consumers",
+            if versions.is_empty() {
+                unknown()
+            } else {
+                format!("flowlift-consumer {}", versions.join(", "))
+            },
+        ),
+        (
+            "shards",
+            opening
+                .and_then(|opening| opening.shards)
+                .map_or_else(unknown, |shards| shards.to_string()),
+        ),
     ];
-    let rows: String = rows.iter().map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escape(value))).collect();
+    let rows: String = rows
+        .iter()
+        .map(|(name, value)| format!("<dt>{name}</dt><dd>{}</dd>", escape(value)))
+        .collect();
     format!("<h2>Versions and settings</h2>\n<div class=\"card\"><dl>{rows}</dl></div>\n")
 }
 
@@ -409,7 +533,11 @@ mod tests {
 
     #[test]
     fn the_page_stands_alone_and_says_the_figures() {
-        let html = page(&Figures::of(collected(), T0 + 100_000), None, &frame(&TimeZone::UTC));
+        let html = page(
+            &Figures::of(collected(), T0 + 100_000),
+            None,
+            &frame(&TimeZone::UTC),
+        );
         for outside in ["<script", "http:", "https:", "url(", "@import", "<link", "src="] {
             assert!(!html.contains(outside), "{outside}");
         }
@@ -427,7 +555,11 @@ mod tests {
 
     #[test]
     fn hostile_names_and_reasons_stay_text() {
-        let html = page(&Figures::of(collected(), T0 + 100_000), None, &frame(&TimeZone::UTC));
+        let html = page(
+            &Figures::of(collected(), T0 + 100_000),
+            None,
+            &frame(&TimeZone::UTC),
+        );
         for said in [
             "<h1>130 &lt;generated&gt; flows",
             "by me&amp;you@host",
@@ -442,7 +574,10 @@ mod tests {
     fn two_runs_are_compared_in_figures_and_picture() {
         let figures = Figures::of(collected(), T0 + 100_000);
         let html = page(&figures, Some(&figures), &frame(&TimeZone::UTC));
-        assert!(html.contains("<h2>Against run 0c6bfa0d</h2>") && html.contains("<td class=\"n\">1.00</td>"));
+        assert!(
+            html.contains("<h2>Against run 0c6bfa0d</h2>")
+                && html.contains("<td class=\"n\" data-l=\"ratio\">1.00</td>")
+        );
         assert!(html.contains("class=\"other\" d=\"M"));
     }
 
@@ -461,7 +596,13 @@ mod tests {
 
     #[test]
     fn a_run_of_which_nothing_is_known_has_a_page_too() {
-        let html = page(&Figures::of(Collect::new(run()), T0), None, &frame(&TimeZone::UTC));
-        assert!(html.contains("Its opening is kept no longer") && html.contains("0 changes have their outcome"));
+        let html = page(
+            &Figures::of(Collect::new(run()), T0),
+            None,
+            &frame(&TimeZone::UTC),
+        );
+        assert!(
+            html.contains("Its opening is kept no longer") && html.contains("0 changes have their outcome")
+        );
     }
 }

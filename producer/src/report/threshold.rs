@@ -158,17 +158,29 @@ impl Metric {
 impl Condition {
     fn broken(&self, measures: &Measures) -> Option<String> {
         let Some(value) = self.metric.of(measures) else {
-            return Some(format!("threshold {} cannot be judged: no change was applied", self.text));
+            return Some(format!(
+                "threshold {} cannot be judged: no change was applied",
+                self.text
+            ));
         };
         let holds = self.operator.holds(value, self.limit);
-        (!holds).then(|| format!("threshold {} is broken: it is {}", self.text, self.metric.words(value)))
+        (!holds).then(|| {
+            format!(
+                "threshold {} is broken: it is {}",
+                self.text,
+                self.metric.words(value)
+            )
+        })
     }
 
     /// Whether no outcome of what is left can make it hold.
     fn is_lost(&self, measures: &Measures) -> bool {
         let left = measures.total.map(|total| total.saturating_sub(measures.done));
         let upper = matches!(self.operator, Operator::Less | Operator::AtMost | Operator::Equal);
-        let lower = matches!(self.operator, Operator::More | Operator::AtLeast | Operator::Equal);
+        let lower = matches!(
+            self.operator,
+            Operator::More | Operator::AtLeast | Operator::Equal
+        );
         match self.metric {
             // may rise and fall
             Metric::Rate => false,
@@ -179,7 +191,9 @@ impl Condition {
                 upper && best.is_some_and(|best| !self.can_shrink_to(best as f64))
             }
             metric => {
-                let Some(value) = metric.of(measures) else { return false };
+                let Some(value) = metric.of(measures) else {
+                    return false;
+                };
                 let reachable = left.map(|left| value + left as f64);
                 let too_much = upper && !self.can_shrink_to(value);
                 let counted = !matches!(metric, Metric::Duration | Metric::Uploads);
@@ -232,7 +246,8 @@ impl FromStr for Thresholds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let conditions: Result<Vec<Condition>, String> = text.split(',').map(|part| condition(part.trim())).collect();
+        let conditions: Result<Vec<Condition>, String> =
+            text.split(',').map(|part| condition(part.trim())).collect();
         conditions.map(Self)
     }
 }
@@ -243,12 +258,17 @@ fn condition(text: &str) -> Result<Condition, String> {
     }
     let found = text.find(['<', '>', '=']).map(|at| text.split_at(at));
     let Some((name, rest)) = found else {
-        return Err(format!("{text:?} compares nothing: expected one of < <= = >= >, as in p99<60s"));
+        return Err(format!(
+            "{text:?} compares nothing: expected one of < <= = >= >, as in p99<60s"
+        ));
     };
     let name = name.trim();
     let Some((_, metric)) = NAMES.iter().find(|(known, _)| *known == name) else {
         let known: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
-        return Err(format!("{name:?} is no metric: expected one of {}", known.join(" ")));
+        return Err(format!(
+            "{name:?} is no metric: expected one of {}",
+            known.join(" ")
+        ));
     };
     let (limit, operator) = OPERATORS
         .iter()
@@ -256,9 +276,14 @@ fn condition(text: &str) -> Result<Condition, String> {
         .ok_or_else(|| format!("{text:?} compares nothing: expected one of < <= = >= >"))?;
     let limit = limit.trim();
     let number = if metric.is_time() {
-        time(limit).ok_or_else(|| format!("{limit:?} is no time for {name}: expected one such as 250ms, 60s, 5m or 2h"))?
+        time(limit).ok_or_else(|| {
+            format!("{limit:?} is no time for {name}: expected one such as 250ms, 60s, 5m or 2h")
+        })?
     } else {
-        let number = limit.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+        let number = limit
+            .parse::<f64>()
+            .ok()
+            .filter(|number| number.is_finite() && *number >= 0.0);
         number.ok_or_else(|| format!("{limit:?} is no number for {name}: expected one such as 0 or 1000"))?
     };
     Ok(Condition {
@@ -272,7 +297,9 @@ fn condition(text: &str) -> Result<Condition, String> {
 /// A time in ms; a number without a unit is none.
 fn time(text: &str) -> Option<f64> {
     let units = [("ms", 1.0), ("s", 1_000.0), ("m", 60_000.0), ("h", 3_600_000.0)];
-    let (number, unit) = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))?;
+    let (number, unit) = units
+        .iter()
+        .find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))?;
     let number = number.trim().parse::<f64>().ok()?;
     (number.is_finite() && number >= 0.0).then_some(number * unit)
 }
@@ -308,7 +335,10 @@ mod tests {
 
     #[test]
     fn each_operator_and_metric_is_compared() {
-        assert_eq!(broken("p50<=1s, p90<2s,max=70s,dead<2,applied>=100,rate>2,duration<1m,uploads=4,cancelled=0"), [""; 0]);
+        assert_eq!(
+            broken("p50<=1s, p90<2s,max=70s,dead<2,applied>=100,rate>2,duration<1m,uploads=4,cancelled=0"),
+            [""; 0]
+        );
         assert_eq!(
             broken("p99<60s,dead=0,rate>100"),
             [
@@ -332,11 +362,26 @@ mod tests {
     fn a_bad_expression_is_told_in_one_sentence() {
         let told = |text: &str| text.parse::<Thresholds>().unwrap_err();
         assert_eq!(told(""), "expected conditions such as p99<60s,dead=0");
-        assert_eq!(told("p99"), "\"p99\" compares nothing: expected one of < <= = >= >, as in p99<60s");
-        assert!(told("p98<1s").starts_with("\"p98\" is no metric: expected one of p50 p90 p95 p99 max duration dead"));
-        assert_eq!(told("p99<60"), "\"60\" is no time for p99: expected one such as 250ms, 60s, 5m or 2h");
-        assert_eq!(told("dead==0"), "\"=0\" is no number for dead: expected one such as 0 or 1000");
-        assert_eq!(told("dead=-1"), "\"-1\" is no number for dead: expected one such as 0 or 1000");
+        assert_eq!(
+            told("p99"),
+            "\"p99\" compares nothing: expected one of < <= = >= >, as in p99<60s"
+        );
+        assert!(
+            told("p98<1s")
+                .starts_with("\"p98\" is no metric: expected one of p50 p90 p95 p99 max duration dead")
+        );
+        assert_eq!(
+            told("p99<60"),
+            "\"60\" is no time for p99: expected one such as 250ms, 60s, 5m or 2h"
+        );
+        assert_eq!(
+            told("dead==0"),
+            "\"=0\" is no number for dead: expected one such as 0 or 1000"
+        );
+        assert_eq!(
+            told("dead=-1"),
+            "\"-1\" is no number for dead: expected one such as 0 or 1000"
+        );
     }
 
     #[test]

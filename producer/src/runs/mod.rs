@@ -131,7 +131,8 @@ impl Runs {
 
     /// Takes a record of the ledger.
     pub fn settled(&mut self, record: &flowlift_common::ledger::Settled) {
-        let runs: std::collections::BTreeSet<RunId> = record.results.iter().map(|result| result.run).collect();
+        let runs: std::collections::BTreeSet<RunId> =
+            record.results.iter().map(|result| result.run).collect();
         for run in runs {
             if let Some(listed) = self.runs.get_mut(&run) {
                 listed.state.settled(record);
@@ -147,7 +148,9 @@ impl Runs {
 
     /// The runs, the newest last.
     pub fn iter(&self) -> impl Iterator<Item = (RunId, &Listed)> {
-        self.order.iter().filter_map(|run| Some((*run, self.runs.get(run)?)))
+        self.order
+            .iter()
+            .filter_map(|run| Some((*run, self.runs.get(run)?)))
     }
 
     /// The run that is named.
@@ -155,13 +158,23 @@ impl Runs {
     /// # Errors
     /// A sentence: there is none, or more than one.
     pub fn named(&self, name: RunRef) -> Result<RunId, String> {
-        let found: Vec<RunId> = self.order.iter().copied().filter(|run| name.names(*run)).collect();
+        let found: Vec<RunId> = self
+            .order
+            .iter()
+            .copied()
+            .filter(|run| name.names(*run))
+            .collect();
         match found.as_slice() {
             [one] => Ok(*one),
-            [] => Err(format!("there is no run {name} in this RabbitMQ (runs are kept for 90 days)")),
+            [] => Err(format!(
+                "there is no run {name} in this RabbitMQ (runs are kept for 90 days)"
+            )),
             many => {
                 let ids: Vec<String> = many.iter().map(ToString::to_string).collect();
-                Err(format!("{name} is the end of more than one run's id: {}", ids.join(", ")))
+                Err(format!(
+                    "{name} is the end of more than one run's id: {}",
+                    ids.join(", ")
+                ))
             }
         }
     }
@@ -231,19 +244,41 @@ mod tests {
             records.iter().for_each(|record| runs.settled(record));
             runs.iter().next().map(|(_, run)| run.state(now_ms).word())
         };
-        assert_eq!(word(&[RunEvent::Opening { run: id(1) }], &[], 0), None, "nothing was published");
+        assert_eq!(
+            word(&[RunEvent::Opening { run: id(1) }], &[], 0),
+            None,
+            "nothing was published"
+        );
         assert_eq!(word(&[opened(1, 1_000, None)], &[], 2_000), Some("open"));
-        assert_eq!(word(&[opened(1, 1_000, None)], &[], 70_000), Some("open, producer gone"));
-        let renewed = RunEvent::Renewed { run: id(1), rank: 60_000 };
-        assert_eq!(word(&[opened(1, 1_000, None), renewed], &[], 70_000), Some("open"));
+        assert_eq!(
+            word(&[opened(1, 1_000, None)], &[], 70_000),
+            Some("open, producer gone")
+        );
+        let renewed = RunEvent::Renewed {
+            run: id(1),
+            rank: 60_000,
+        };
+        assert_eq!(
+            word(&[opened(1, 1_000, None), renewed], &[], 70_000),
+            Some("open")
+        );
         let closed_one = [opened(1, 1_000, None), closed(1, 3, false)];
         assert_eq!(word(&closed_one, &[], 70_000), Some("closed"));
-        assert_eq!(word(&closed_one, &[settled(1, Outcome::Applied, (1, 3))], 0), Some("settled"));
-        let cancelled = [settled(1, Outcome::Applied, (1, 1)), settled(1, Outcome::Cancelled, (2, 3))];
+        assert_eq!(
+            word(&closed_one, &[settled(1, Outcome::Applied, (1, 3))], 0),
+            Some("settled")
+        );
+        let cancelled = [
+            settled(1, Outcome::Applied, (1, 1)),
+            settled(1, Outcome::Cancelled, (2, 3)),
+        ];
         assert_eq!(word(&closed_one, &cancelled, 0), Some("cancelled"));
         let partial = [opened(1, 1_000, None), closed(1, 3, true)];
         assert_eq!(word(&partial, &[], 0), Some("partial"));
-        assert_eq!(word(&partial, &[settled(1, Outcome::Dead, (1, 3))], 0), Some("partial, settled"));
+        assert_eq!(
+            word(&partial, &[settled(1, Outcome::Dead, (1, 3))], 0),
+            Some("partial, settled")
+        );
     }
 
     #[test]
@@ -253,9 +288,17 @@ mod tests {
             runs.run_event(&opened(n, u64::try_from(n).unwrap() * 1_000, None));
         }
         assert_eq!(runs.named("00000003".parse().unwrap()), Ok(id(3)));
-        assert!(runs.named("00000009".parse().unwrap()).unwrap_err().starts_with("there is no run 00000009"));
+        assert!(
+            runs.named("00000009".parse().unwrap())
+                .unwrap_err()
+                .starts_with("there is no run 00000009")
+        );
         runs.run_event(&opened(3 + (1 << 64), 9_000, None));
-        assert!(runs.named("00000003".parse().unwrap()).unwrap_err().contains("more than one"));
+        assert!(
+            runs.named("00000003".parse().unwrap())
+                .unwrap_err()
+                .contains("more than one")
+        );
         runs.keep(3, Some(3_000));
         let kept: Vec<RunId> = runs.iter().map(|(run, _)| run).collect();
         assert_eq!(kept, [id(3), id(4), id(3 + (1 << 64))]);

@@ -24,7 +24,11 @@ pub async fn runs(link: &Link) -> Result<Runs, AmqpError> {
 }
 
 /// Hands over each record of the stream of runs.
-pub async fn each_run_event(link: &Link, from: Start, mut each: impl FnMut(RunEvent)) -> Result<(), AmqpError> {
+pub async fn each_run_event(
+    link: &Link,
+    from: Start,
+    mut each: impl FnMut(RunEvent),
+) -> Result<(), AmqpError> {
     runs_until_now(link, from, |body| {
         // a record of a newer form is nothing this program can count
         if let Ok(event) = ledger::decode::<RunEvent>(body) {
@@ -69,7 +73,9 @@ pub async fn each_settled(
 fn picked(body: &[u8], matters: impl Fn(&Glance) -> bool) -> Option<Settled> {
     let json = flowlift_common::envelope::unpack(body, flowlift_common::envelope::MAX_UNPACKED).ok()?;
     let glance: Glance = serde_json::from_slice(&json).ok()?;
-    matters(&glance).then(|| serde_json::from_slice(&json).ok()).flatten()
+    matters(&glance)
+        .then(|| serde_json::from_slice(&json).ok())
+        .flatten()
 }
 
 #[cfg(test)]
@@ -82,10 +88,21 @@ mod tests {
     fn only_what_matters_is_unfolded_and_what_is_no_record_is_passed_over() {
         let record = settled(1, Outcome::Applied, (1, 3));
         let body = encode(&record);
-        assert_eq!(picked(&body, |glance| glance.project == "p"), Some(record.clone()));
-        assert_eq!(picked(&body, |glance| glance.results.iter().any(|at| at.run == record.results[0].run)), Some(record));
+        assert_eq!(
+            picked(&body, |glance| glance.project == "p"),
+            Some(record.clone())
+        );
+        assert_eq!(
+            picked(&body, |glance| glance
+                .results
+                .iter()
+                .any(|at| at.run == record.results[0].run)),
+            Some(record)
+        );
         assert_eq!(picked(&body, |glance| glance.project == "other"), None);
-        let mark = encode(&Mark { mark: uuid::Uuid::nil() });
+        let mark = encode(&Mark {
+            mark: uuid::Uuid::nil(),
+        });
         assert_eq!(picked(&mark, |_| true), None);
         assert_eq!(picked(b"junk", |_| true), None);
     }

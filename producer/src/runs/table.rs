@@ -62,6 +62,9 @@ pub fn to_json(run: RunId, listed: &Listed, now_ms: u64) -> Value {
 /// A text cut to so many characters; control characters would break the line.
 #[must_use]
 pub fn short(text: &str, most: usize) -> String {
+    if text.len() <= most && !text.contains(char::is_control) {
+        return text.to_owned();
+    }
     let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     let count = text.chars().count();
     if count <= most {
@@ -85,16 +88,28 @@ mod tests {
         runs.settled(&settled(1, Outcome::Applied, (1, 1_199)));
         let line = |runs: &Runs, now_ms| {
             let (run, listed) = runs.iter().next().unwrap();
-            (row(run, listed, now_ms, &TimeZone::UTC), to_json(run, listed, now_ms))
+            (
+                row(run, listed, now_ms, &TimeZone::UTC),
+                to_json(run, listed, now_ms),
+            )
         };
         let (cells, json) = line(&runs, 3_000);
         let wanted = "1970-01-01 00:00|me@host|3 generated flows|team|closed|1,200|1,199|0|1970-01-01 00:00 (1.0 s left)";
         assert_eq!(cells[1..].join("|"), wanted);
-        assert_eq!((&json["done"], &json["deadline_kept"]), (&1_199.into(), &Value::Null));
+        assert_eq!(
+            (&json["done"], &json["deadline_kept"]),
+            (&1_199.into(), &Value::Null)
+        );
         runs.settled(&settled(1, Outcome::Dead, (1_200, 1_200)));
         let (cells, json) = line(&runs, 3_000);
-        assert_eq!((cells[5].as_str(), cells[9].as_str()), ("settled", "1970-01-01 00:00 (missed by 1.0 s)"));
-        assert_eq!((&json["dead"], &json["deadline_kept"]), (&1.into(), &false.into()));
+        assert_eq!(
+            (cells[5].as_str(), cells[9].as_str()),
+            ("settled", "1970-01-01 00:00 (missed by 1.0 s)")
+        );
+        assert_eq!(
+            (&json["dead"], &json["deadline_kept"]),
+            (&1.into(), &false.into())
+        );
     }
 
     #[test]

@@ -51,8 +51,13 @@ impl Asked {
     /// Whether a record can hold one that is asked for.
     #[must_use]
     pub fn matters(&self, glance: &Glance) -> bool {
-        let project = self.project.as_ref().is_none_or(|asked| asked.key() == fold(&glance.project));
-        let run = self.run.is_none_or(|asked| glance.results.iter().any(|at| asked.names(at.run)));
+        let project = self
+            .project
+            .as_ref()
+            .is_none_or(|asked| asked.key() == fold(&glance.project));
+        let run = self
+            .run
+            .is_none_or(|asked| glance.results.iter().any(|at| asked.names(at.run)));
         project && run
     }
 
@@ -60,8 +65,11 @@ impl Asked {
         let Some(flow) = &self.flow else { return true };
         let asked = fold(flow);
         // a unit's label holds all its flows; no flow has a comma in its name
-        fold(label) == asked || label.split(", ").any(|name| fold(name) == asked)
-            || label.strip_prefix("file ").is_some_and(|path| fold(path) == asked)
+        fold(label) == asked
+            || label.split(", ").any(|name| fold(name) == asked)
+            || label
+                .strip_prefix("file ")
+                .is_some_and(|path| fold(path) == asked)
     }
 
     /// For people, behind "changes".
@@ -90,39 +98,60 @@ pub struct Told {
 }
 
 impl Told {
-    fn is_news(&mut self, run: RunId, seq: u64, outcome: Outcome) -> bool {
-        let last = self.last.entry(run).or_default();
-        if !last.insert(seq, seq).is_empty() {
-            return true;
+    /// Those of the sequences that are news.
+    fn news(&mut self, run: RunId, (first, last): (u64, u64), outcome: Outcome) -> Vec<(u64, u64)> {
+        let known = self.last.entry(run).or_default();
+        let mut news = known.insert(first, last);
+        if outcome == Outcome::Restored {
+            // what is final with this record came back with it too
+            let restored = self.restored.entry(run).or_default().insert(first, last);
+            for (first, last) in restored {
+                news.extend((first..=last).map(|seq| (seq, seq)));
+            }
+            news.sort_unstable();
+            news.dedup_by(|later, first| later.0 <= first.1);
         }
-        outcome == Outcome::Restored && !self.restored.entry(run).or_default().insert(seq, seq).is_empty()
+        news
     }
 }
 
 /// Hands over those changes of a record that are asked for and are news.
 pub fn fates(record: &Settled, asked: &Asked, told: &mut Told, mut each: impl FnMut(Fate)) {
-    let version = record.upload.as_ref().map(|upload| upload.version);
     for result in &record.results {
         if asked.run.is_some_and(|run| !run.names(result.run)) {
             continue;
         }
-        let seqs = result.ranges.iter().flat_map(|(first, last)| *first..=*last);
-        for (place, seq) in seqs.enumerate() {
-            let label = result.labels.get(place).map(String::as_str);
-            if !asked.names(label.unwrap_or_default()) || !told.is_news(result.run, seq, result.outcome) {
-                continue;
+        let mut place = 0;
+        for &(first, last) in &result.ranges {
+            let label = |seq: u64| {
+                let at = usize::try_from(seq - first)
+                    .ok()
+                    .and_then(|at| result.labels.get(place + at));
+                at.map(String::as_str)
+            };
+            let news = if asked.flow.is_none() {
+                told.news(result.run, (first, last), result.outcome)
+            } else {
+                let named = (first..=last).filter(|seq| asked.names(label(*seq).unwrap_or_default()));
+                named
+                    .flat_map(|seq| told.news(result.run, (seq, seq), result.outcome))
+                    .collect()
+            };
+            for seq in news.into_iter().flat_map(|(first, last)| first..=last) {
+                each(Fate {
+                    at_ms: record.at_ms,
+                    project: record.project.clone(),
+                    what: label(seq).map_or_else(|| format!("change {seq}"), str::to_owned),
+                    outcome: result.outcome,
+                    run: result.run,
+                    seq,
+                    consumer: record.consumer.clone(),
+                    version: record.upload.as_ref().map(|upload| upload.version),
+                    note: result.note.clone(),
+                });
             }
-            each(Fate {
-                at_ms: record.at_ms,
-                project: record.project.clone(),
-                what: label.map_or_else(|| format!("change {seq}"), str::to_owned),
-                outcome: result.outcome,
-                run: result.run,
-                seq,
-                consumer: record.consumer.clone(),
-                version,
-                note: result.note.clone(),
-            });
+            place +=
+                usize::try_from(last.saturating_sub(first)).map_or(usize::MAX, |span| span.saturating_add(1));
         }
     }
 }
@@ -172,12 +201,19 @@ pub(crate) mod tests {
 
     #[test]
     fn a_flow_is_found_by_any_spelling_in_units_and_as_a_file() {
-        let records = [record(1, Outcome::Applied, &["Load", "a, LOAD", "file load", "loader"])];
+        let records = [record(
+            1,
+            Outcome::Applied,
+            &["Load", "a, LOAD", "file load", "loader"],
+        )];
         let asked = Asked {
             flow: Some("load".into()),
             ..Asked::default()
         };
-        assert_eq!(told(&asked, &records), ["1 Load applied", "2 a, LOAD applied", "3 file load applied"]);
+        assert_eq!(
+            told(&asked, &records),
+            ["1 Load applied", "2 a, LOAD applied", "3 file load applied"]
+        );
     }
 
     #[test]
@@ -189,9 +225,18 @@ pub(crate) mod tests {
             record(1, Outcome::Restored, &["f"]),
             record(1, Outcome::Restored, &["f"]),
             record(2, Outcome::Dead, &["f"]),
+            record(3, Outcome::Restored, &["a", "b"]),
+            record(3, Outcome::Restored, &["a", "b"]),
         ];
         let all = told(&Asked::default(), &records);
-        assert_eq!(all, ["1 f applied", "1 f restored", "1 f dead"]);
+        let wanted = [
+            "1 f applied",
+            "1 f restored",
+            "1 f dead",
+            "1 a restored",
+            "2 b restored",
+        ];
+        assert_eq!(all, wanted);
         let asked = Asked {
             run: "00000002".parse().ok(),
             ..Asked::default()
@@ -201,7 +246,9 @@ pub(crate) mod tests {
 
     #[test]
     fn a_glance_tells_whether_a_record_matters() {
-        let glance = |record: &Settled| serde_json::from_value::<Glance>(serde_json::to_value(record).unwrap()).unwrap();
+        let glance = |record: &Settled| {
+            serde_json::from_value::<Glance>(serde_json::to_value(record).unwrap()).unwrap()
+        };
         let here = glance(&record(1, Outcome::Applied, &["f"]));
         let asked = |project: Option<&str>, run: Option<&str>| Asked {
             project: project.map(|name| ProjectName::new(name).unwrap()),

@@ -214,7 +214,12 @@ impl Waiting<'_> {
         if self.run.state().done() > before {
             self.moved = Instant::now();
             self.told_nobody = false;
-            if self.run.state().opening().is_none_or(|opening| opening.deadline_ms.is_none()) {
+            if self
+                .run
+                .state()
+                .opening()
+                .is_none_or(|opening| opening.deadline_ms.is_none())
+            {
                 self.say("");
             }
         }
@@ -267,7 +272,8 @@ impl Waiting<'_> {
         if self.is_over() {
             return Err(self.timed_out());
         }
-        let unseen = !self.wanted.known && !self.run.state().is_open_or_closed() && self.run.state().done() == 0;
+        let unseen =
+            !self.wanted.known && !self.run.state().is_open_or_closed() && self.run.state().done() == 0;
         if unseen && self.heard.elapsed() > UNKNOWN_AFTER {
             let run = self.wanted.run;
             return Err(Failure::NoInput(format!(

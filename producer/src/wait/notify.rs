@@ -74,8 +74,15 @@ pub fn variables(ended: &Ended, state: State) -> Vec<(String, String)> {
         variables.push(("FLOWLIFT_DEADLINE", kept.words()));
     }
     let outcomes = summary.outcomes().iter();
-    let counts = outcomes.map(|(outcome, n)| (format!("FLOWLIFT_{}", outcome.as_str().to_uppercase()), n.to_string()));
-    let named = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let counts = outcomes.map(|(outcome, n)| {
+        (
+            format!("FLOWLIFT_{}", outcome.as_str().to_uppercase()),
+            n.to_string(),
+        )
+    });
+    let named = variables
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
     named.chain(counts).collect()
 }
 
@@ -110,7 +117,11 @@ async fn run(command: &str, variables: &[(String, String)], shutdown: &Shutdown)
     // standard output is for results
     let stderr = std::io::stderr().as_fd().try_clone_to_owned();
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg(command).stdin(Stdio::null()).kill_on_drop(true);
+    shell
+        .arg("-c")
+        .arg(command)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
     shell.stdout(stderr.map_or_else(|_| Stdio::null(), Stdio::from));
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(is_secret) {
@@ -118,7 +129,9 @@ async fn run(command: &str, variables: &[(String, String)], shutdown: &Shutdown)
         }
     }
     shell.envs(variables.iter().map(|(name, value)| (name, value)));
-    let mut child = shell.spawn().map_err(|error| format!("sh cannot be started: {error}"))?;
+    let mut child = shell
+        .spawn()
+        .map_err(|error| format!("sh cannot be started: {error}"))?;
     let status = tokio::select! {
         status = child.wait() => status.map_err(|error| error.to_string())?,
         () = tokio::time::sleep(LIMIT) => return Err(format!("the command is ended, it took longer than {}", span(LIMIT))),
@@ -161,8 +174,14 @@ mod tests {
         let state = |ended: &Ended| State::of(ended).map(State::word);
         assert_eq!(state(&ended(None, &[])), Some("done"));
         assert_eq!(state(&ended(None, &["dead=0"])), Some("failed-threshold"));
-        assert_eq!(state(&ended(Some(Failure::TimedOut("t".into())), &[])), Some("timed-out"));
-        assert_eq!(state(&ended(Some(Failure::Interrupted("i".into())), &[])), Some("interrupted"));
+        assert_eq!(
+            state(&ended(Some(Failure::TimedOut("t".into())), &[])),
+            Some("timed-out")
+        );
+        assert_eq!(
+            state(&ended(Some(Failure::Interrupted("i".into())), &[])),
+            Some("interrupted")
+        );
         assert_eq!(state(&ended(Some(Failure::NoInput("n".into())), &[])), None);
     }
 
@@ -170,18 +189,38 @@ mod tests {
     fn the_figures_stand_in_variables() {
         let ended = ended(Some(Failure::TimedOut("0 of 3\0".into())), &[]);
         let variables = variables(&ended, State::TimedOut);
-        let value = |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let value = |name: &str| {
+            variables
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value.as_str())
+        };
         assert_eq!(value("FLOWLIFT_CHANGES"), Some("3"));
-        assert_eq!((value("FLOWLIFT_APPLIED"), value("FLOWLIFT_DEAD")), (Some("0"), Some("0")));
-        assert_eq!((value("FLOWLIFT_SECONDS"), value("FLOWLIFT_SUMMARY")), (Some("12.3"), Some("0 of 3\u{fffd}")));
+        assert_eq!(
+            (value("FLOWLIFT_APPLIED"), value("FLOWLIFT_DEAD")),
+            (Some("0"), Some("0"))
+        );
+        assert_eq!(
+            (value("FLOWLIFT_SECONDS"), value("FLOWLIFT_SUMMARY")),
+            (Some("12.3"), Some("0 of 3\u{fffd}"))
+        );
     }
 
     #[test]
     fn passwords_are_kept_from_it() {
-        for secret in ["FLOWLIFT_AMQP_URL", "FLOWLIFT_AZKABAN_PASSWORD", "FLOWLIFT_OTHER_PASSWORD"] {
+        for secret in [
+            "FLOWLIFT_AMQP_URL",
+            "FLOWLIFT_AZKABAN_PASSWORD",
+            "FLOWLIFT_OTHER_PASSWORD",
+        ] {
             assert!(is_secret(secret), "{secret}");
         }
-        for open in ["FLOWLIFT_AZKABAN_PASSWORD_FILE", "FLOWLIFT_SHARDS", "MY_PASSWORD", "PATH"] {
+        for open in [
+            "FLOWLIFT_AZKABAN_PASSWORD_FILE",
+            "FLOWLIFT_SHARDS",
+            "MY_PASSWORD",
+            "PATH",
+        ] {
             assert!(!is_secret(open), "{open}");
         }
     }

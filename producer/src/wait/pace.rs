@@ -26,7 +26,12 @@ impl Pace {
         if self.points.back().is_none_or(|(last, _)| *last + APART <= time) {
             self.points.push_back((time, done));
         }
-        while self.points.len() > 2 && self.points.front().is_some_and(|(first, _)| *first + WINDOW < time) {
+        while self.points.len() > 2
+            && self
+                .points
+                .front()
+                .is_some_and(|(first, _)| *first + WINDOW < time)
+        {
             self.points.pop_front();
         }
     }
@@ -43,7 +48,12 @@ impl Pace {
 }
 
 /// `deadline 07:00 in time`, `in danger`, or over; without an estimate only when it is.
-pub(super) fn deadline_note(deadline_ms: u64, now_ms: u64, left: Option<Duration>, zone: &TimeZone) -> String {
+pub(super) fn deadline_note(
+    deadline_ms: u64,
+    now_ms: u64,
+    left: Option<Duration>,
+    zone: &TimeZone,
+) -> String {
     let at = minute_ms(deadline_ms, zone);
     let today = minute_ms(now_ms, zone);
     // the day is said where it is another one

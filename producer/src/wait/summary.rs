@@ -245,7 +245,9 @@ pub fn table(dead: &[DeadChange]) -> Vec<String> {
 mod tests {
     use super::*;
     use flowlift_azkaban::ProjectName;
-    use flowlift_common::ledger::{ADOPTED, Detail, Outcomes, RunEvent, SETTLED_VERSION, Settled, UploadFacts};
+    use flowlift_common::ledger::{
+        ADOPTED, Detail, Outcomes, RunEvent, SETTLED_VERSION, Settled, UploadFacts,
+    };
 
     fn state() -> RunState {
         let run = RunId(uuid::Uuid::from_u128(1));
@@ -286,7 +288,12 @@ mod tests {
     #[test]
     fn a_summary_names_what_died_and_why_and_what_was_made() {
         let state = state();
-        let summary = Summary::of(&state, RunId(uuid::Uuid::from_u128(1)), Duration::from_secs(12), 0);
+        let summary = Summary::of(
+            &state,
+            RunId(uuid::Uuid::from_u128(1)),
+            Duration::from_secs(12),
+            0,
+        );
         assert!(!summary.is_good());
         assert_eq!(
             summary.lines(),
@@ -321,7 +328,11 @@ mod tests {
         };
         // it was settled at 0
         let kept = with(60_000);
-        assert!(kept.lines()[1].ends_with(": kept, 1 min 0 s to spare"), "{:?}", kept.lines());
+        assert!(
+            kept.lines()[1].ends_with(": kept, 1 min 0 s to spare"),
+            "{:?}",
+            kept.lines()
+        );
         assert_eq!(kept.to_json()["deadline"]["kept"], true);
         assert_eq!(with(0).deadline(), Some((0, Kept::By(0))));
     }

@@ -73,7 +73,12 @@ impl Person {
     }
 
     pub(crate) fn calls_with(&self, args: &[&str], input: &[u8]) -> Said {
-        let output = self.command(args).write_stdin(input).timeout(PATIENCE).output().unwrap();
+        let output = self
+            .command(args)
+            .write_stdin(input)
+            .timeout(PATIENCE)
+            .output()
+            .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Said {
             code: output.status.code().unwrap_or(-1),

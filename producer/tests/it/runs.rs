@@ -2,7 +2,9 @@
 
 use flowlift_azkaban::ProjectName;
 use flowlift_common::amqp::{OpenRun, Sender};
-use flowlift_common::ledger::{self, Detail, Outcome, Outcomes, RunEvent, SETTLED_VERSION, Settled, UploadFacts};
+use flowlift_common::ledger::{
+    self, Detail, Outcome, Outcomes, RunEvent, SETTLED_VERSION, Settled, UploadFacts,
+};
 use flowlift_common::topology::{OUTCOMES, RUNS};
 use flowlift_common::{Envelope, RunId};
 use serde_json::Value;
@@ -62,7 +64,9 @@ impl Vhost {
 
 /// The objects a command printed, one a line.
 pub(crate) fn objects(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[tokio::test]
@@ -71,7 +75,9 @@ async fn past_runs_are_listed_the_newest_last_with_their_states() {
     let person = vhost.person();
     let none = person.calls(&["runs"]);
     assert_eq!((none.code, none.out.as_str()), (0, ""), "{}", none.err);
-    let done = run_of(&person.calls(&words("publish --project p --flows 10 --owner me --deadline 23:59:59")));
+    let done = run_of(&person.calls(&words(
+        "publish --project p --flows 10 --owner me --deadline 23:59:59",
+    )));
     let waiting = run_of(&person.calls(&words("publish --project q --flows 5")));
     // a producer that died long ago: opened, never closed
     let link = vhost.link().await;
@@ -88,36 +94,73 @@ async fn past_runs_are_listed_the_newest_last_with_their_states() {
         shards: None,
     };
     // its rank tells the clock it had
-    Sender::open(&link).await.unwrap().record(RUNS, &ledger::encode(&opened(1_000))).await.unwrap();
+    Sender::open(&link)
+        .await
+        .unwrap()
+        .record(RUNS, &ledger::encode(&opened(1_000)))
+        .await
+        .unwrap();
     link.close().await;
-    vhost.record(&[
-        settled(done, "p", Outcome::Applied, (1, 8)),
-        settled(done, "p", Outcome::Dead, (9, 10)),
-        settled(done, "p", Outcome::Dead, (9, 10)),
-    ])
-    .await;
+    vhost
+        .record(&[
+            settled(done, "p", Outcome::Applied, (1, 8)),
+            settled(done, "p", Outcome::Dead, (9, 10)),
+            settled(done, "p", Outcome::Dead, (9, 10)),
+        ])
+        .await;
 
     let said = person.calls(&["runs", "--json"]);
     let runs = objects(&said.out);
     let of = |run: RunId| runs.iter().find(|one| one["run"] == run.to_string()).unwrap();
     assert_eq!(runs.len(), 3, "{}", said.out);
     assert_eq!(
-        (&of(done)["state"], &of(done)["changes"], &of(done)["done"], &of(done)["dead"]),
+        (
+            &of(done)["state"],
+            &of(done)["changes"],
+            &of(done)["done"],
+            &of(done)["dead"]
+        ),
         (&"settled".into(), &10.into(), &10.into(), &2.into())
     );
-    assert_eq!((&of(done)["owner"], &of(done)["deadline_kept"]), (&"me".into(), &true.into()));
-    assert_eq!((&of(waiting)["state"], &of(waiting)["done"]), (&"closed".into(), &0.into()));
-    assert_eq!((&of(gone)["state"], &of(gone)["changes"]), (&"open, producer gone".into(), &Value::Null));
+    assert_eq!(
+        (&of(done)["owner"], &of(done)["deadline_kept"]),
+        (&"me".into(), &true.into())
+    );
+    assert_eq!(
+        (&of(waiting)["state"], &of(waiting)["done"]),
+        (&"closed".into(), &0.into())
+    );
+    assert_eq!(
+        (&of(gone)["state"], &of(gone)["changes"]),
+        (&"open, producer gone".into(), &Value::Null)
+    );
 
     let table = person.calls(&["runs"]).out;
     let lines: Vec<&str> = table.lines().collect();
-    assert!(lines[0].starts_with("run") && lines[0].ends_with("deadline"), "{table}");
-    assert!(lines[1].starts_with(&done.to_string()) && lines[1].contains("kept, "), "{table}");
-    assert!(lines[2].starts_with(&waiting.to_string()) && lines[3].contains("open, producer gone"), "{table}");
+    assert!(
+        lines[0].starts_with("run") && lines[0].ends_with("deadline"),
+        "{table}"
+    );
+    assert!(
+        lines[1].starts_with(&done.to_string()) && lines[1].contains("kept, "),
+        "{table}"
+    );
+    assert!(
+        lines[2].starts_with(&waiting.to_string()) && lines[3].contains("open, producer gone"),
+        "{table}"
+    );
 
-    let newest = objects(&person.calls(&["runs", "--json", "--limit", "2", "--since", "1h"]).out);
+    let newest = objects(
+        &person
+            .calls(&["runs", "--json", "--limit", "2", "--since", "1h"])
+            .out,
+    );
     let ids: Vec<&Value> = newest.iter().map(|one| &one["run"]).collect();
-    assert_eq!(ids, [&Value::from(done.to_string()), &waiting.to_string().into()], "of the last hour");
+    assert_eq!(
+        ids,
+        [&Value::from(done.to_string()), &waiting.to_string().into()],
+        "of the last hour"
+    );
 }
 
 #[tokio::test]
@@ -133,10 +176,15 @@ async fn a_rank_is_drawn_above_all_others_however_often_somebody_looked() {
     sender.record(RUNS, &ledger::encode(&high)).await.unwrap();
     // more marks than are looked at first
     for _ in 0..1_100 {
-        sender.record(RUNS, &ledger::encode(&RunEvent::Opening { run: RunId::fresh() })).await.unwrap();
+        sender
+            .record(RUNS, &ledger::encode(&RunEvent::Opening { run: RunId::fresh() }))
+            .await
+            .unwrap();
     }
     let run = RunId::fresh();
-    let open = OpenRun::open(&link, run, 5, |rank| RunEvent::Renewed { run, rank }).await.unwrap();
+    let open = OpenRun::open(&link, run, 5, |rank| RunEvent::Renewed { run, rank })
+        .await
+        .unwrap();
     assert_eq!(open.rank, u64::MAX / 2 + 1);
     link.close().await;
 }
@@ -144,20 +192,45 @@ async fn a_rank_is_drawn_above_all_others_however_often_somebody_looked() {
 #[tokio::test]
 async fn a_deadline_travels_with_the_run_and_each_of_its_messages() {
     let Some(vhost) = Vhost::new() else { return };
-    let said = vhost.person().calls(&words("publish --project p --flows 3 --deadline 2099-01-02T07:00:00Z"));
+    let said = vhost.person().calls(&words(
+        "publish --project p --flows 3 --deadline 2099-01-02T07:00:00Z",
+    ));
     let run = run_of(&said);
     let events = vhost.events(run).await;
-    let RunEvent::Opened { deadline_ms, version, shards, .. } = &events[1] else { panic!("{events:?}") };
-    let wanted = "2099-01-02T07:00:00Z".parse::<jiff::Timestamp>().unwrap().as_millisecond();
+    let RunEvent::Opened {
+        deadline_ms,
+        version,
+        shards,
+        ..
+    } = &events[1]
+    else {
+        panic!("{events:?}")
+    };
+    let wanted = "2099-01-02T07:00:00Z"
+        .parse::<jiff::Timestamp>()
+        .unwrap()
+        .as_millisecond();
     assert_eq!(deadline_ms.map(|ms| i64::try_from(ms).unwrap()), Some(wanted));
-    assert_eq!((version.as_deref(), *shards), (Some(env!("CARGO_PKG_VERSION")), Some(crate::vhost::SHARDS)));
+    assert_eq!(
+        (version.as_deref(), *shards),
+        (Some(env!("CARGO_PKG_VERSION")), Some(crate::vhost::SHARDS))
+    );
     let messages: Vec<Envelope> = vhost.messages("p", 1).await;
-    assert_eq!(messages[0].deadline_ms.map(|ms| i64::try_from(ms).unwrap()), Some(wanted));
+    assert_eq!(
+        messages[0].deadline_ms.map(|ms| i64::try_from(ms).unwrap()),
+        Some(wanted)
+    );
 
     vhost.record(&[settled(run, "p", Outcome::Applied, (1, 3))]).await;
     let said = vhost.person().calls(&["wait", &run.to_string()]);
-    assert!(said.out.contains("\ndeadline 2099-01-02 ") && said.out.contains(": kept, "), "{} {}", said.out, said.err);
-    let json: Value = serde_json::from_str(&vhost.person().calls(&["wait", &run.to_string(), "--json"]).out).unwrap();
+    assert!(
+        said.out.contains("\ndeadline 2099-01-02 ") && said.out.contains(": kept, "),
+        "{} {}",
+        said.out,
+        said.err
+    );
+    let json: Value =
+        serde_json::from_str(&vhost.person().calls(&["wait", &run.to_string(), "--json"]).out).unwrap();
     assert_eq!(json["deadline"]["kept"], true);
 }
 
@@ -171,7 +244,12 @@ fn a_deadline_that_is_past_or_none_is_refused_before_any_connection() {
     );
     let said = person.calls(&words("publish --project p --flows 1 --deadline soon"));
     assert_eq!(said.code, 64);
-    assert!(said.err.contains("expected a time such as 07:00, 2026-11-27 07:00 or"), "{}", said.err);
+    assert!(
+        said.err
+            .contains("expected a time such as 07:00, 2026-11-27 07:00 or"),
+        "{}",
+        said.err
+    );
 }
 
 #[tokio::test]
@@ -184,5 +262,11 @@ async fn what_is_kept_of_outcomes_is_set_with_the_vhost_and_taken_as_it_stands_l
     assert_eq!(later.code, 0, "{}", later.err);
     let other = person().calls(&words("runs --outcomes-age 3D"));
     assert_eq!(other.code, 78, "{}", other.err);
-    assert!(other.err.contains("queue flowlift.outcomes stands in this vhost with other arguments"), "{}", other.err);
+    assert!(
+        other
+            .err
+            .contains("queue flowlift.outcomes stands in this vhost with other arguments"),
+        "{}",
+        other.err
+    );
 }
