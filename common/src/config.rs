@@ -148,7 +148,7 @@ impl Settings {
             row("outcomes_age", retention.outcomes_age.clone(), &age_from),
             row(
                 "outcomes_bytes",
-                retention.outcomes_bytes.to_string(),
+                check::size(retention.outcomes_bytes),
                 &bytes_from,
             ),
         ];

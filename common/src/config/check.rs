@@ -64,16 +64,23 @@ pub(super) fn age(text: &str, origin: &Origin) -> Result<String, SettingsError> 
 /// What one segment of a stream takes: less than one cannot be kept.
 const LEAST_BYTES: i64 = 50_000_000;
 
+const UNITS: [(&str, i64); 4] = [
+    ("TB", 1_000_000_000_000),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("kB", 1_000),
+];
+
+/// A size as people write it: `10GB`.
+pub(super) fn size(bytes: i64) -> String {
+    let unit = UNITS.iter().find(|(_, unit)| bytes % unit == 0);
+    unit.map_or_else(|| bytes.to_string(), |(name, unit)| format!("{}{name}", bytes / unit))
+}
+
 /// A size: a number of bytes, or one with kB, MB, GB or TB.
 pub(super) fn bytes(text: &str, origin: &Origin) -> Result<i64, SettingsError> {
     let text = text.trim();
-    let units = [
-        ("kB", 1_000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-        ("TB", 1_000_000_000_000),
-    ];
-    let unit = units
+    let unit = UNITS
         .iter()
         .find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)));
     let (number, unit) = unit.unwrap_or((text, 1));
