@@ -9,8 +9,10 @@ use flowlift_common::ledger::{Outcome, RunEvent, Settled};
 use flowlift_common::topology::RUNS;
 use serde_json::Value;
 
+use crate::consumer::Consumer;
 use crate::person::Person;
 use crate::publish::{run_of, words};
+use crate::readback::Azkaban;
 use crate::runs::{now_ms, settled};
 use crate::vhost::Vhost;
 
@@ -221,4 +223,27 @@ async fn a_million_changes_are_shown_within_five_seconds_and_reported_within_ten
         (&1_000_000.into(), &"settled".into())
     );
     println!("runs {took:?}");
+}
+
+#[tokio::test]
+async fn what_a_consumer_writes_has_all_that_a_report_wants() {
+    let Some(vhost) = Vhost::new() else { return };
+    let azkaban = Azkaban::start().await;
+    let _consumer = Consumer::start(&vhost, &azkaban).await;
+    let person = || azkaban.known_to(vhost.person());
+    let publish = "publish --project p --flows 40 --cron none --wait --timeout 60s --deadline 23:59:59";
+    let (_, said) = azkaban.calls(person(), publish).await;
+    let run = said.out.lines().next().unwrap_or_default().to_owned();
+    assert_eq!(said.code, 0, "{}", said.err);
+    let (_, said) = azkaban.calls(person(), &format!("report {run} --json --threshold applied=40,dead=0,max<60s")).await;
+    assert_eq!(said.code, 0, "{}", said.err);
+    let json: Value = serde_json::from_str(&said.out).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(json["consumers"][0], serde_json::json!({"consumer": "it", "changes": 40, "uploads": 1, "versions": [version]}));
+    for (at, step) in ["waiting for its turn", "planning and packing", "uploading", "reading back"].iter().enumerate() {
+        assert_eq!((&json["steps"][at]["step"], &json["steps"][at]["count"]), (&Value::from(*step), &1.into()), "{json}");
+    }
+    assert_eq!((&json["uploads"]["all"][0]["changes"], &json["deadline"]["kept"]), (&40.into(), &true.into()));
+    let latency = json["latency"]["p99_ms"].as_u64().unwrap();
+    assert!(latency > 0 && latency < 60_000, "{latency}");
 }
