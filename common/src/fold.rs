@@ -16,6 +16,7 @@ pub struct RunState {
     closed: Option<Closing>,
     opened: Option<Opening>,
     seen: bool,
+    rank: Option<u64>,
     last_ms: Option<u64>,
     settled: RangeSet,
     counts: BTreeMap<Outcome, u64>,
@@ -102,6 +103,7 @@ impl RunState {
             closed: None,
             opened: None,
             seen: false,
+            rank: None,
             last_ms: None,
             settled: RangeSet::default(),
             counts: BTreeMap::new(),
@@ -119,6 +121,7 @@ impl RunState {
         if event.run() != self.run {
             return;
         }
+        self.rank = self.rank.max(event.rank());
         match event {
             RunEvent::Opened {
                 who,
@@ -248,6 +251,12 @@ impl RunState {
     #[must_use]
     pub fn opening(&self) -> Option<&Opening> {
         self.opened.as_ref()
+    }
+
+    /// Its highest rank: not below the producer's clock when it was drawn, in ms since 1970.
+    #[must_use]
+    pub fn rank(&self) -> Option<u64> {
+        self.rank
     }
 
     /// When the last change got its final outcome, by its consumer's clock, ms since 1970.

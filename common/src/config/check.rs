@@ -74,7 +74,10 @@ const UNITS: [(&str, i64); 4] = [
 /// A size as people write it: `10GB`.
 pub(super) fn size(bytes: i64) -> String {
     let unit = UNITS.iter().find(|(_, unit)| bytes % unit == 0);
-    unit.map_or_else(|| bytes.to_string(), |(name, unit)| format!("{}{name}", bytes / unit))
+    unit.map_or_else(
+        || bytes.to_string(),
+        |(name, unit)| format!("{}{name}", bytes / unit),
+    )
 }
 
 /// A size: a number of bytes, or one with kB, MB, GB or TB.

@@ -175,7 +175,11 @@ fn what_is_kept_of_outcomes_is_set_like_everything_else() {
     };
     assert_eq!(settings.retention, wanted);
     assert_eq!(origin(&settings, "outcomes_age"), "file Some(\"t\")");
-    let shown = settings.origins().iter().find(|row| row.name == "outcomes_bytes").unwrap();
+    let shown = settings
+        .origins()
+        .iter()
+        .find(|row| row.name == "outcomes_bytes")
+        .unwrap();
     assert_eq!(shown.value, "2GB");
     for (age, bytes) in [
         ("30", "1GB"),

@@ -10,6 +10,7 @@ use super::Context;
 use crate::cli::runs::RunsArgs;
 use crate::exit::{Failure, printed};
 use crate::publish::{now_ms, set_up};
+use crate::runs::opened_ms;
 use crate::runs::read::{Glance, begin, each_settled, runs};
 use crate::runs::table::{HEADING, row, to_json};
 use crate::table::table;
@@ -22,24 +23,24 @@ pub(super) async fn run(context: &Context, args: &RunsArgs) -> Result<(), Failur
     set_up(&link, settings, &context.reporter).await?;
     let mut runs = runs(&link).await?;
     runs.keep(usize::try_from(args.limit).unwrap_or(usize::MAX), args.since);
-    let oldest = runs.iter().map(|(_, run)| run.opened_ms()).min();
+    let oldest = runs.iter().map(|(_, state)| opened_ms(state)).min();
     if let Some(oldest) = oldest {
         // what was settled before the oldest of them was opened is none of theirs
         let ids: HashSet<RunId> = runs.iter().map(|(run, _)| run).collect();
         let matters = |glance: &Glance| glance.results.iter().any(|at| ids.contains(&at.run));
         each_settled(&link, begin(Some(oldest)), matters, |record| {
-            runs.settled(&record)
+            runs.settled(&record);
         })
         .await?;
     }
     link.close().await;
     let (now, zone) = (now_ms(), TimeZone::system());
     if context.json {
-        for (run, listed) in runs.iter() {
-            printed(context.reporter.result(&to_json(run, listed, now).to_string()))?;
+        for (run, state) in runs.iter() {
+            printed(context.reporter.result(&to_json(run, state, now).to_string()))?;
         }
     } else if oldest.is_some() {
-        let rows = runs.iter().map(|(run, listed)| row(run, listed, now, &zone));
+        let rows = runs.iter().map(|(run, state)| row(run, state, now, &zone));
         let text = table(&HEADING, rows);
         printed(context.reporter.result(text.trim_end()))?;
     }

@@ -1,5 +1,5 @@
 //! The morning's page: what became of a run, in figures. Everything here is pure: [`collect`] takes records in, [`figures`]
-//! computes, [`page`] and [`csv`] write.
+//! computes, [`mod@page`] and [`csv`] write.
 
 mod chart;
 pub mod collect;

@@ -37,11 +37,9 @@ impl State {
     /// Of a run's records.
     #[must_use]
     pub fn of(run: &RunState, now_ms: u64) -> Self {
-        Self::heard(run, run.opening().map(|opening| opening.at_ms), now_ms)
-    }
-
-    /// The same, where the producer was heard later than when it opened the run.
-    fn heard(run: &RunState, heard_ms: Option<u64>, now_ms: u64) -> Self {
+        // a rank that was renewed tells that its producer was there
+        let opened = run.opening().map(|opening| opening.at_ms);
+        let heard_ms = opened.map(|at| at.max(run.rank().unwrap_or_default()));
         let partial = run.closing().map(|closing| closing.partial);
         let cancelled = run.count(Outcome::Cancelled) > 0;
         match (partial, run.is_settled()) {
@@ -70,59 +68,39 @@ impl State {
     }
 }
 
-/// A run of the list.
-#[derive(Debug, Clone)]
-pub struct Listed {
-    /// What was queued and what is settled.
-    pub state: RunState,
-    /// Its highest rank: not below the producer's clock when it was drawn, ms since 1970.
-    rank: u64,
-}
-
-impl Listed {
-    /// How it is.
-    #[must_use]
-    pub fn state(&self, now_ms: u64) -> State {
-        let opened = self.state.opening().map(|opening| opening.at_ms);
-        State::heard(&self.state, opened.map(|at| at.max(self.rank)), now_ms)
-    }
-
-    /// When it was opened, ms since 1970.
-    #[must_use]
-    pub fn opened_ms(&self) -> u64 {
-        self.state.opening().map_or(self.rank, |opening| opening.at_ms)
-    }
+/// When a run was opened, ms since 1970.
+#[must_use]
+pub fn opened_ms(run: &RunState) -> u64 {
+    let opened = run.opening().map(|opening| opening.at_ms);
+    opened.or(run.rank()).unwrap_or_default()
 }
 
 /// The runs of the stream, in the order in which they were opened.
 #[derive(Debug, Default)]
 pub struct Runs {
     order: Vec<RunId>,
-    runs: HashMap<RunId, Listed>,
+    runs: HashMap<RunId, RunState>,
 }
 
 impl Runs {
     /// Takes a record of the stream of runs. An opening alone makes no run: nothing was published yet.
     pub fn run_event(&mut self, event: &RunEvent) {
         let run = event.run();
-        let Some(rank) = event.rank() else { return };
-        let known = self.runs.contains_key(&run);
-        if !known {
+        if event.rank().is_none() {
+            return;
+        }
+        if !self.runs.contains_key(&run) {
             self.order.push(run);
         }
-        let listed = self.runs.entry(run).or_insert_with(|| Listed {
-            state: RunState::new(run),
-            rank,
-        });
-        listed.rank = listed.rank.max(rank);
-        listed.state.run_event(event);
+        let known = self.runs.entry(run).or_insert_with(|| RunState::new(run));
+        known.run_event(event);
     }
 
     /// Leaves the newest ones, and of them those opened since then.
     pub fn keep(&mut self, newest: usize, since_ms: Option<u64>) {
         let since = since_ms.unwrap_or_default();
         let runs = &self.runs;
-        self.order.retain(|run| runs[run].opened_ms() >= since);
+        self.order.retain(|run| opened_ms(&runs[run]) >= since);
         let many = self.order.len().saturating_sub(newest);
         self.order.drain(..many);
         let left: std::collections::HashSet<RunId> = self.order.iter().copied().collect();
@@ -134,20 +112,14 @@ impl Runs {
         let runs: std::collections::BTreeSet<RunId> =
             record.results.iter().map(|result| result.run).collect();
         for run in runs {
-            if let Some(listed) = self.runs.get_mut(&run) {
-                listed.state.settled(record);
+            if let Some(known) = self.runs.get_mut(&run) {
+                known.settled(record);
             }
         }
     }
 
-    /// Whether a run is among them.
-    #[must_use]
-    pub fn has(&self, run: RunId) -> bool {
-        self.runs.contains_key(&run)
-    }
-
     /// The runs, the newest last.
-    pub fn iter(&self) -> impl Iterator<Item = (RunId, &Listed)> {
+    pub fn iter(&self) -> impl Iterator<Item = (RunId, &RunState)> {
         self.order
             .iter()
             .filter_map(|run| Some((*run, self.runs.get(run)?)))
@@ -242,7 +214,7 @@ mod tests {
             let mut runs = Runs::default();
             events.iter().for_each(|event| runs.run_event(event));
             records.iter().for_each(|record| runs.settled(record));
-            runs.iter().next().map(|(_, run)| run.state(now_ms).word())
+            runs.iter().next().map(|(_, run)| State::of(run, now_ms).word())
         };
         assert_eq!(
             word(&[RunEvent::Opening { run: id(1) }], &[], 0),
@@ -303,6 +275,7 @@ mod tests {
         let kept: Vec<RunId> = runs.iter().map(|(run, _)| run).collect();
         assert_eq!(kept, [id(3), id(4), id(3 + (1 << 64))]);
         runs.keep(1, None);
-        assert!(runs.has(id(3 + (1 << 64))) && !runs.has(id(4)));
+        let kept: Vec<RunId> = runs.iter().map(|(run, _)| run).collect();
+        assert_eq!(kept, [id(3 + (1 << 64))]);
     }
 }

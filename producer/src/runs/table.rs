@@ -1,11 +1,12 @@
 //! Runs as people and programs see them.
 
+use flowlift_common::fold::RunState;
 use flowlift_common::ledger::Outcome;
 use flowlift_common::order::RunId;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::Listed;
+use super::{State, opened_ms};
 use crate::when::{Kept, minute_ms, stamp};
 use crate::words::thousands;
 
@@ -18,11 +19,10 @@ const SOURCE: usize = 40;
 
 /// A line of the table.
 #[must_use]
-pub fn row(run: RunId, listed: &Listed, now_ms: u64, zone: &TimeZone) -> Vec<String> {
+pub fn row(run: RunId, state: &RunState, now_ms: u64, zone: &TimeZone) -> Vec<String> {
     let dash = || "-".to_owned();
-    let opening = listed.state.opening();
+    let opening = state.opening();
     let text = |of: Option<&String>| of.filter(|text| !text.is_empty()).cloned().unwrap_or_else(dash);
-    let state = &listed.state;
     let deadline = opening.and_then(|opening| opening.deadline_ms);
     let deadline = deadline.map(|at| {
         let words = Kept::of(at, state.settled_ms(), now_ms).words();
@@ -30,11 +30,11 @@ pub fn row(run: RunId, listed: &Listed, now_ms: u64, zone: &TimeZone) -> Vec<Str
     });
     vec![
         run.to_string(),
-        minute_ms(listed.opened_ms(), zone),
+        minute_ms(opened_ms(state), zone),
         text(opening.map(|opening| &opening.who)),
         short(&text(opening.map(|opening| &opening.source)), SOURCE),
         text(opening.map(|opening| &opening.owner)),
-        listed.state(now_ms).word().to_owned(),
+        State::of(state, now_ms).word().to_owned(),
         state.total().map_or_else(dash, thousands),
         thousands(state.done()),
         thousands(state.count(Outcome::Dead)),
@@ -44,16 +44,16 @@ pub fn row(run: RunId, listed: &Listed, now_ms: u64, zone: &TimeZone) -> Vec<Str
 
 /// For programs.
 #[must_use]
-pub fn to_json(run: RunId, listed: &Listed, now_ms: u64) -> Value {
-    let (state, opening) = (&listed.state, listed.state.opening());
+pub fn to_json(run: RunId, state: &RunState, now_ms: u64) -> Value {
+    let opening = state.opening();
     let deadline = opening.and_then(|opening| opening.deadline_ms);
     let outcomes: serde_json::Map<String, Value> = Outcome::ALL
         .iter()
         .map(|outcome| (outcome.as_str().to_owned(), state.count(*outcome).into()))
         .collect();
-    json!({"run": run, "opened": stamp(listed.opened_ms()), "who": opening.map(|opening| &opening.who),
+    json!({"run": run, "opened": stamp(opened_ms(state)), "who": opening.map(|opening| &opening.who),
         "source": opening.map(|opening| &opening.source), "owner": opening.map(|opening| &opening.owner),
-        "state": listed.state(now_ms).word(), "changes": state.total(), "done": state.done(), "outcomes": outcomes,
+        "state": State::of(state, now_ms).word(), "changes": state.total(), "done": state.done(), "outcomes": outcomes,
         "dead": state.count(Outcome::Dead), "uploads": state.uploads(), "settled": state.settled_ms().and_then(stamp),
         "projects": state.closing().map(|closing| closing.projects.len()), "deadline": deadline.and_then(stamp),
         "deadline_kept": deadline.and_then(|at| Kept::of(at, state.settled_ms(), now_ms).decided())})

@@ -235,15 +235,38 @@ async fn what_a_consumer_writes_has_all_that_a_report_wants() {
     let (_, said) = azkaban.calls(person(), publish).await;
     let run = said.out.lines().next().unwrap_or_default().to_owned();
     assert_eq!(said.code, 0, "{}", said.err);
-    let (_, said) = azkaban.calls(person(), &format!("report {run} --json --threshold applied=40,dead=0,max<60s")).await;
+    let (_, said) = azkaban
+        .calls(
+            person(),
+            &format!("report {run} --json --threshold applied=40,dead=0,max<60s"),
+        )
+        .await;
     assert_eq!(said.code, 0, "{}", said.err);
     let json: Value = serde_json::from_str(&said.out).unwrap();
     let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(json["consumers"][0], serde_json::json!({"consumer": "it", "changes": 40, "uploads": 1, "versions": [version]}));
-    for (at, step) in ["waiting for its turn", "planning and packing", "uploading", "reading back"].iter().enumerate() {
-        assert_eq!((&json["steps"][at]["step"], &json["steps"][at]["count"]), (&Value::from(*step), &1.into()), "{json}");
+    assert_eq!(
+        json["consumers"][0],
+        serde_json::json!({"consumer": "it", "changes": 40, "uploads": 1, "versions": [version]})
+    );
+    for (at, step) in [
+        "waiting for its turn",
+        "planning and packing",
+        "uploading",
+        "reading back",
+    ]
+    .iter()
+    .enumerate()
+    {
+        assert_eq!(
+            (&json["steps"][at]["step"], &json["steps"][at]["count"]),
+            (&Value::from(*step), &1.into()),
+            "{json}"
+        );
     }
-    assert_eq!((&json["uploads"]["all"][0]["changes"], &json["deadline"]["kept"]), (&40.into(), &true.into()));
+    assert_eq!(
+        (&json["uploads"]["all"][0]["changes"], &json["deadline"]["kept"]),
+        (&40.into(), &true.into())
+    );
     let latency = json["latency"]["p99_ms"].as_u64().unwrap();
     assert!(latency > 0 && latency < 60_000, "{latency}");
 }
