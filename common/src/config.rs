@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::topology::SHARDS;
+use crate::topology::{Retention, SHARDS};
 pub use args::SettingsArgs;
 pub use error::SettingsError;
 use file::{File, Target};
@@ -50,6 +50,8 @@ pub struct Settings {
     pub azkaban_user: String,
     /// K.
     pub shards: u16,
+    /// How long and how much of the outcomes RabbitMQ keeps.
+    pub retention: Retention,
     /// The target chosen.
     pub target: Option<String>,
     /// Whether the target is marked as protected.
@@ -117,6 +119,19 @@ impl Settings {
             )
             .unwrap_or((SHARDS, Origin::Default));
         check::shards(shards, &shards_from)?;
+        let age = layers.pick(
+            ("--outcomes-age", "FLOWLIFT_OUTCOMES_AGE"),
+            args.outcomes_age.clone().filter(|text| !text.is_empty()),
+            target.outcomes_age.clone(),
+            file.outcomes_age.clone(),
+        );
+        let bytes = layers.pick(
+            ("--outcomes-bytes", "FLOWLIFT_OUTCOMES_BYTES"),
+            args.outcomes_bytes.clone().filter(|text| !text.is_empty()),
+            target.outcomes_bytes.clone(),
+            file.outcomes_bytes.clone(),
+        );
+        let (retention, age_from, bytes_from) = retention(age, bytes)?;
         let (password, password_from) = password(args, &layers, &target, &file);
 
         let row = |name, value: String, origin: &Origin| InForce {
@@ -130,6 +145,12 @@ impl Settings {
             row("user", azkaban_user.clone(), &user_from),
             row("password", password.for_people(), &password_from),
             row("shards", shards.to_string(), &shards_from),
+            row("outcomes_age", retention.outcomes_age.clone(), &age_from),
+            row(
+                "outcomes_bytes",
+                check::size(retention.outcomes_bytes),
+                &bytes_from,
+            ),
         ];
         Ok(Self {
             amqp_url: amqp_url.into(),
@@ -137,6 +158,7 @@ impl Settings {
             azkaban_given,
             azkaban_user,
             shards,
+            retention,
             target: layers.target_name,
             protected: target.protected,
             password,
@@ -187,6 +209,28 @@ impl Password {
         }
     }
 }
+
+/// How long outcomes are kept; what nobody says is as it stands in RabbitMQ.
+fn retention(
+    age: Option<(String, Origin)>,
+    bytes: Option<(String, Origin)>,
+) -> Result<(Retention, Origin, Origin), SettingsError> {
+    let mut retention = Retention {
+        told: age.is_some() || bytes.is_some(),
+        ..Retention::default()
+    };
+    let mut from = (Origin::Default, Origin::Default);
+    if let Some((text, origin)) = age {
+        retention.outcomes_age = check::age(&text, &origin)?;
+        from.0 = origin;
+    }
+    if let Some((text, origin)) = bytes {
+        retention.outcomes_bytes = check::bytes(&text, &origin)?;
+        from.1 = origin;
+    }
+    Ok((retention, from.0, from.1))
+}
+
 /// A flag goes before the variable with the password, and that before everything that only names a file.
 fn password(args: &SettingsArgs, layers: &Layers<'_>, target: &Target, file: &File) -> (Password, Origin) {
     let names = ("--azkaban-password-file", "FLOWLIFT_AZKABAN_PASSWORD_FILE");

@@ -38,6 +38,9 @@ pub struct Envelope {
     pub owner: String,
     /// The producer's clock when this was published first, in ms since 1970; for latency only, never for order.
     pub published_ms: u64,
+    /// When its run should be settled, in ms since 1970, where somebody said so; for alerts only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
     /// How the project is treated.
     #[serde(default)]
     pub rules: Rules,
@@ -111,6 +114,7 @@ impl Envelope {
                 seq: 1,
                 act: Act::Check,
             }],
+            deadline_ms: None,
         }
     }
 
@@ -278,6 +282,7 @@ mod tests {
             published_ms: 1,
             rules: Rules::default(),
             changes: vec![],
+            deadline_ms: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flowlift_azkaban::ProjectName;
 
 use crate::change::Act;
-use crate::ledger::{ADOPTED, Outcome, RunEvent, Settled};
+use crate::ledger::{ADOPTED, Outcome, Outcomes, RunEvent, Settled};
 use crate::order::RunId;
 use crate::ranges::RangeSet;
 
@@ -14,8 +14,11 @@ use crate::ranges::RangeSet;
 pub struct RunState {
     run: RunId,
     closed: Option<Closing>,
-    opened: bool,
     cancelled_by: Option<String>,
+    opened: Option<Opening>,
+    seen: bool,
+    rank: Option<u64>,
+    last_ms: Option<u64>,
     settled: RangeSet,
     counts: BTreeMap<Outcome, u64>,
     per_project: BTreeMap<ProjectName, u64>,
@@ -48,9 +51,33 @@ impl Named {
     }
 }
 
+/// What a run said of itself when it was opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// `user@host`.
+    pub who: String,
+    /// What is published, for people.
+    pub source: String,
+    /// The owner its flows get.
+    pub owner: String,
+    /// The producer's clock, ms since 1970.
+    pub at_ms: u64,
+    /// When it should be settled.
+    pub deadline_ms: Option<u64>,
+    /// The producer's version.
+    pub version: Option<String>,
+    /// K, as the producer was set.
+    pub shards: Option<u16>,
+}
+
+/// Inclusive ranges of sequences.
+pub type Ranges = Vec<(u64, u64)>;
+
 /// How a run was closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closing {
+    /// When, by the producer's clock, ms since 1970.
+    pub at_ms: u64,
     /// Changes per project.
     pub projects: BTreeMap<ProjectName, u64>,
     /// Whether it was ended early.
@@ -75,8 +102,11 @@ impl RunState {
         Self {
             run,
             closed: None,
-            opened: false,
             cancelled_by: None,
+            opened: None,
+            seen: false,
+            rank: None,
+            last_ms: None,
             settled: RangeSet::default(),
             counts: BTreeMap::new(),
             per_project: BTreeMap::new(),
@@ -93,13 +123,38 @@ impl RunState {
         if event.run() != self.run {
             return;
         }
+        self.rank = self.rank.max(event.rank());
         match event {
-            RunEvent::Opened { .. } => self.opened = true,
-            RunEvent::Closed {
-                projects, partial, ..
+            RunEvent::Opened {
+                who,
+                source,
+                owner,
+                at_ms,
+                deadline_ms,
+                version,
+                shards,
+                ..
             } => {
-                self.opened = true;
+                self.seen = true;
+                self.opened = Some(Opening {
+                    who: who.clone(),
+                    source: source.clone(),
+                    owner: owner.clone(),
+                    at_ms: *at_ms,
+                    deadline_ms: *deadline_ms,
+                    version: version.clone(),
+                    shards: *shards,
+                });
+            }
+            RunEvent::Closed {
+                projects,
+                partial,
+                at_ms,
+                ..
+            } => {
+                self.seen = true;
                 self.closed = Some(Closing {
+                    at_ms: *at_ms,
                     projects: projects.clone(),
                     partial: *partial,
                 });
@@ -111,16 +166,26 @@ impl RunState {
         }
     }
 
-    /// Takes a record of the ledger.
-    pub fn settled(&mut self, event: &Settled) {
+    /// Takes a record of the ledger. Returns, for each of its results, the sequences that got their final outcome with it.
+    pub fn settled(&mut self, event: &Settled) -> Vec<Ranges> {
         self.brought_back(event);
-        for result in event.results.iter().filter(|result| result.run == self.run) {
+        let results = event.results.iter();
+        results.map(|result| self.result(event, result)).collect()
+    }
+
+    fn result(&mut self, event: &Settled, result: &Outcomes) -> Ranges {
+        let mut all_fresh = Ranges::new();
+        if result.run == self.run {
             let mut labels = result.labels.iter();
             for &(first, last) in &result.ranges {
                 let span = usize::try_from(last.saturating_sub(first) + 1).unwrap_or(usize::MAX);
                 let named: Vec<&String> = labels.by_ref().take(span).collect();
                 let fresh = self.settled.insert(first, last);
                 let count: u64 = fresh.iter().map(|(start, end)| end - start + 1).sum();
+                if count > 0 {
+                    self.last_ms = self.last_ms.max(Some(event.at_ms));
+                }
+                all_fresh.extend(&fresh);
                 *self.counts.entry(result.outcome).or_default() += count;
                 *self.per_project.entry(event.project.clone()).or_default() += count;
                 let is_adopted = result.note.as_deref() == Some(ADOPTED);
@@ -150,6 +215,7 @@ impl RunState {
                 self.created.insert(event.project.clone());
             }
         }
+        all_fresh
     }
 
     /// Flows that came back with an upload, lost since they had been applied; they belong to other runs than the uploaded ones.
@@ -177,7 +243,39 @@ impl RunState {
     /// Whether the run is known at all.
     #[must_use]
     pub fn is_open_or_closed(&self) -> bool {
-        self.opened
+        self.seen
+    }
+
+    /// The run.
+    #[must_use]
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// What it said of itself; `None`: not read yet, or kept no longer.
+    #[must_use]
+    pub fn opening(&self) -> Option<&Opening> {
+        self.opened.as_ref()
+    }
+
+    /// Its highest rank: not below the producer's clock when it was drawn, in ms since 1970.
+    #[must_use]
+    pub fn rank(&self) -> Option<u64> {
+        self.rank
+    }
+
+    /// When the last change got its final outcome, by its consumer's clock, ms since 1970.
+    #[must_use]
+    pub fn last_ms(&self) -> Option<u64> {
+        self.last_ms
+    }
+
+    /// When all was settled; `None`: it is not.
+    #[must_use]
+    pub fn settled_ms(&self) -> Option<u64> {
+        let closed = self.closed.as_ref().map(|closing| closing.at_ms);
+        // a run without changes is settled when it is closed
+        self.last_ms.or(closed).filter(|_| self.is_settled())
     }
 
     /// How it was closed; `None`: still publishing, or its producer is gone.
@@ -267,7 +365,7 @@ impl RunState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Outcomes, SETTLED_VERSION, UploadFacts};
+    use crate::ledger::{Detail, SETTLED_VERSION, UploadFacts};
     use uuid::Uuid;
 
     fn event(run: RunId, outcome: Outcome, ranges: &[(u64, u64)]) -> Settled {
@@ -289,7 +387,9 @@ mod tests {
                     .map(|n| format!("f{n}"))
                     .collect(),
                 published_ms: 0,
+                spread: Vec::new(),
             }],
+            detail: Detail::default(),
         }
     }
 
@@ -297,8 +397,14 @@ mod tests {
     fn the_first_final_outcome_counts_and_repeats_add_nothing() {
         let run = RunId(Uuid::from_u128(1));
         let mut state = RunState::new(run);
-        state.settled(&event(run, Outcome::Applied, &[(1, 5)]));
-        state.settled(&event(run, Outcome::Superseded, &[(4, 8)]));
+        assert_eq!(
+            state.settled(&event(run, Outcome::Applied, &[(1, 5)])),
+            [vec![(1, 5)]]
+        );
+        assert_eq!(
+            state.settled(&event(run, Outcome::Superseded, &[(4, 8)])),
+            [vec![(6, 8)]]
+        );
         state.settled(&event(run, Outcome::Dead, &[(8, 9)]));
         state.settled(&event(RunId(Uuid::from_u128(2)), Outcome::Dead, &[(1, 9)]));
         assert_eq!(state.done(), 9);
@@ -344,6 +450,7 @@ mod tests {
             ranges: vec![(seq, seq)],
             labels: vec![label.into()],
             published_ms: 0,
+            spread: Vec::new(),
         }
     }
 

@@ -36,6 +36,15 @@ pub enum RunEvent {
         owner: String,
         /// The producer's clock, ms since 1970.
         at_ms: u64,
+        /// When it should be settled, ms since 1970, where somebody said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deadline_ms: Option<u64>,
+        /// The producer's version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
+        /// K, as the producer is set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shards: Option<u16>,
     },
     /// A long run draws a new rank, at least every 10 s.
     Renewed {
@@ -219,6 +228,52 @@ pub struct Settled {
     pub created_project: bool,
     /// What became of which changes.
     pub results: Vec<Outcomes>,
+    /// How it came about, for reports.
+    #[serde(default, skip_serializing_if = "Detail::is_empty")]
+    pub detail: Detail,
+}
+
+/// How a settlement came about: nothing that counts, all of it for reports. It stands in the first record of a settlement only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Detail {
+    /// The consumer's version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// From receiving the oldest message of the batch to planning it, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waited_ms: Option<u64>,
+    /// Planning and packing the zip, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub archive_ms: Option<u64>,
+    /// Reading the project back, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify_ms: Option<u64>,
+    /// Bringing schedules to what is wanted, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule_ms: Option<u64>,
+    /// Calls to Azkaban that failed for the project since its last settlement.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+}
+
+impl Detail {
+    /// Whether it says nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Calls that failed in one way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// What can be done about it: `transient`, `unknown`, ...
+    pub class: String,
+    /// What it was, a short stable word.
+    pub code: String,
+    /// How many.
+    pub count: u64,
 }
 
 /// Facts about an upload.
@@ -253,6 +308,16 @@ pub struct Outcomes {
     pub labels: Vec<String>,
     /// The earliest publishing among them, producer's clock, ms since 1970.
     pub published_ms: u64,
+    /// When each was published, in the order of the sequences: so many changes, so many ms after `published_ms`. Empty: all then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spread: Vec<(u64, u64)>,
+}
+
+/// A reader's own mark in the stream of outcomes: what was confirmed before it was asked for stands before it. It settles nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The reader's own number.
+    pub mark: Uuid,
 }
 
 /// What could not be applied, in the queue of dead letters. A body that cannot be read lies there as it came, with the
@@ -324,6 +389,42 @@ mod tests {
             landed: true,
         };
         assert_eq!(decode::<AttemptEvent>(&encode(&ended)).unwrap(), ended);
+    }
+
+    #[test]
+    fn what_older_programs_wrote_is_read_and_they_read_what_is_written_now() {
+        let run = RunId(Uuid::from_u128(3));
+        let old = serde_json::json!({"kind": "opened", "run": run, "rank": 1, "who": "a@b", "source": "s", "owner": "",
+            "at_ms": 5});
+        let opened: RunEvent = serde_json::from_value(old.clone()).unwrap();
+        assert!(matches!(
+            opened,
+            RunEvent::Opened {
+                deadline_ms: None,
+                version: None,
+                shards: None,
+                ..
+            }
+        ));
+        assert_eq!(
+            serde_json::to_value(&opened).unwrap(),
+            old,
+            "what is not said takes no room"
+        );
+        let old = serde_json::json!({"v": 1, "project": "p", "consumer": "c", "at_ms": 1,
+            "results": [{"run": run, "outcome": "applied", "ranges": [[1, 2]], "published_ms": 1}]});
+        let settled: Settled = serde_json::from_value(old.clone()).unwrap();
+        assert!(settled.detail.is_empty() && settled.results[0].spread.is_empty());
+        assert_eq!(serde_json::to_value(&settled).unwrap(), old);
+    }
+
+    #[test]
+    fn a_mark_is_no_settlement() {
+        let mark = Mark {
+            mark: Uuid::from_u128(1),
+        };
+        assert!(decode::<Settled>(&encode(&mark)).is_err());
+        assert!(decode::<RunEvent>(&encode(&mark)).is_err());
     }
 
     #[test]

@@ -107,6 +107,8 @@ pub struct Retention {
     pub outcomes_age: String,
     /// How much of the ledger is kept, in bytes.
     pub outcomes_bytes: i64,
+    /// Whether somebody said so here: otherwise a ledger that stands there is good as it is.
+    pub told: bool,
 }
 
 impl Default for Retention {
@@ -114,6 +116,7 @@ impl Default for Retention {
         Self {
             outcomes_age: "30D".into(),
             outcomes_bytes: 10_000_000_000,
+            told: false,
         }
     }
 }

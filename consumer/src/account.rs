@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use flowlift_azkaban::ProjectName;
-use flowlift_common::ledger::{self, DeadLetter, Outcome, Outcomes, SETTLED_VERSION, Settled, UploadFacts};
+use flowlift_common::ledger::{
+    self, DeadLetter, Detail, Outcome, Outcomes, SETTLED_VERSION, Settled, UploadFacts,
+};
 use flowlift_common::{Change, Envelope, RunId};
 
 use crate::plan::ChangeId;
@@ -11,6 +13,8 @@ use crate::project::{Final, Settlement};
 
 /// So many changes go into one record: with their names it stays well under 256 KiB.
 const PER_RECORD: usize = 2_000;
+/// So many times of publishing are told apart in one result; a batch of 10,000 changes has some thirteen.
+const SPREAD: usize = 64;
 /// A dead letter holds at most so many changes, so that it can be looked at and edited.
 const PER_DEAD_LETTER: usize = 100;
 
@@ -28,6 +32,8 @@ pub struct Facts<'a> {
     pub created: bool,
     /// What came back with it, lost since it had been applied: run, sequence and flow.
     pub restored: Vec<(RunId, u64, String)>,
+    /// How it came about, for reports.
+    pub detail: Detail,
 }
 
 /// The account of one settlement.
@@ -38,18 +44,10 @@ pub struct Account<'a> {
     published: HashMap<u64, u64>,
 }
 
+/// Changes with their names and when they were published.
+#[derive(Default)]
 struct Group {
-    changes: Vec<(u64, String)>,
-    published_ms: u64,
-}
-
-impl Default for Group {
-    fn default() -> Self {
-        Self {
-            changes: Vec::new(),
-            published_ms: u64::MAX,
-        }
-    }
+    changes: Vec<(u64, String, u64)>,
 }
 
 impl<'a> Account<'a> {
@@ -59,8 +57,7 @@ impl<'a> Account<'a> {
         let mut groups: BTreeMap<(RunId, Outcome, Option<String>), Group> = BTreeMap::new();
         for (run, seq, flow) in &facts.restored {
             let group = groups.entry((*run, Outcome::Restored, None)).or_default();
-            group.changes.push((*seq, flow.clone()));
-            group.published_ms = facts.now_ms;
+            group.changes.push((*seq, flow.clone(), facts.now_ms));
         }
         Self {
             facts,
@@ -84,8 +81,7 @@ impl<'a> Account<'a> {
                 dead.push((change, note.clone().unwrap_or_default()));
             }
             let group = self.groups.entry((envelope.run, last.outcome, note)).or_default();
-            group.changes.push((seq, change.label()));
-            group.published_ms = group.published_ms.min(envelope.published_ms);
+            group.changes.push((seq, change.label(), envelope.published_ms));
         }
         let letter = |few: &[(&Change, String)]| DeadLetter {
             v: SETTLED_VERSION,
@@ -128,17 +124,25 @@ impl<'a> Account<'a> {
             });
             for few in changes.chunks(PER_RECORD) {
                 if few.len() > room {
-                    records.push(self.empty());
+                    // once for all records of a settlement
+                    let detail = if records.is_empty() {
+                        self.facts.detail.clone()
+                    } else {
+                        Detail::default()
+                    };
+                    records.push(self.empty(detail));
                     room = PER_RECORD;
                 }
                 room -= few.len();
+                let (published_ms, spread) = spread(few);
                 let outcomes = Outcomes {
                     run: *run,
                     outcome: *outcome,
                     note: note.clone(),
                     ranges: ranges(few),
-                    labels: few.iter().map(|(_, label)| label.clone()).collect(),
-                    published_ms: group.published_ms,
+                    labels: few.iter().map(|(_, label, _)| label.clone()).collect(),
+                    published_ms,
+                    spread,
                 };
                 if let Some(record) = records.last_mut() {
                     record.results.push(outcomes);
@@ -148,7 +152,7 @@ impl<'a> Account<'a> {
         records
     }
 
-    fn empty(&self) -> Settled {
+    fn empty(&self, detail: Detail) -> Settled {
         Settled {
             v: SETTLED_VERSION,
             project: self.facts.project.clone(),
@@ -157,14 +161,34 @@ impl<'a> Account<'a> {
             upload: self.facts.upload.clone(),
             created_project: self.facts.created,
             results: Vec::new(),
+            detail,
         }
     }
 }
 
+/// The earliest publishing, and how many were published how long after it; nothing where all were at once. Times beyond
+/// [`SPREAD`] go with the ones before them.
+fn spread(changes: &[(u64, String, u64)]) -> (u64, Vec<(u64, u64)>) {
+    let earliest = changes.iter().map(|(_, _, at)| *at).min().unwrap_or_default();
+    let mut spread: Vec<(u64, u64)> = Vec::new();
+    for (_, _, at) in changes {
+        let after = at - earliest;
+        let full = spread.len() == SPREAD;
+        match spread.last_mut() {
+            Some((count, last)) if *last == after || full => *count += 1,
+            _ => spread.push((1, after)),
+        }
+    }
+    if spread.len() == 1 {
+        spread.clear();
+    }
+    (earliest, spread)
+}
+
 /// Ascending sequences as inclusive ranges.
-fn ranges(changes: &[(u64, String)]) -> Vec<(u64, u64)> {
+fn ranges(changes: &[(u64, String, u64)]) -> Vec<(u64, u64)> {
     let mut ranges: Vec<(u64, u64)> = Vec::new();
-    for (seq, _) in changes {
+    for (seq, _, _) in changes {
         match ranges.last_mut() {
             Some((_, last)) if *last + 1 == *seq => *last = *seq,
             _ => ranges.push((*seq, *seq)),
@@ -194,6 +218,7 @@ mod tests {
             published_ms: 5,
             rules: Rules::default(),
             changes: seqs.map(|seq| Change { seq, act: act(seq) }).collect(),
+            deadline_ms: None,
         }
     }
 
@@ -234,6 +259,7 @@ mod tests {
             upload: None,
             created: false,
             restored: Vec::new(),
+            detail: Detail::default(),
         }
     }
 
@@ -271,6 +297,67 @@ mod tests {
             .map(|result| result.labels.len())
             .sum();
         assert_eq!(names, 5_020);
+    }
+
+    #[test]
+    fn when_changes_were_published_and_how_it_came_about_is_told_once_and_takes_little_room() {
+        let project = ProjectName::new("p").unwrap();
+        // ten thousand changes in thirteen messages, one after the other
+        let message = |n: u64| {
+            let first = n * 770 + 1;
+            let mut message = envelope(1, first..=(first + 769).min(10_000));
+            message.published_ms = 1_000 + n * 20;
+            (n, message)
+        };
+        let envelopes: Vec<(u64, Envelope)> = (0..13).map(message).collect();
+        let settlement = settlement(&envelopes, &[]);
+        let encoded = |detail: Detail, plain: bool| {
+            let facts = Facts {
+                detail,
+                now_ms: 9_000,
+                ..facts(&project)
+            };
+            let mut account = Account::of(&facts, &settlement);
+            for (receipt, envelope) in &envelopes {
+                account.add(*receipt, envelope);
+            }
+            let mut records = account.records();
+            if plain {
+                for result in records.iter_mut().flat_map(|record| &mut record.results) {
+                    result.spread.clear();
+                }
+            }
+            let bytes: usize = records.iter().map(|record| ledger::encode(record).len()).sum();
+            (records, bytes)
+        };
+        let detail = Detail {
+            version: Some("0.1.0".into()),
+            waited_ms: Some(1_200),
+            archive_ms: Some(300),
+            ..Detail::default()
+        };
+        let (records, bytes) = encoded(detail.clone(), false);
+        assert_eq!(records[0].detail, detail);
+        assert!(records[1..].iter().all(|record| record.detail.is_empty()));
+        let result = &records[0].results[0];
+        assert_eq!(
+            (result.published_ms, result.spread[..].to_vec()),
+            (1_000, vec![(770, 0), (770, 20), (460, 40)])
+        );
+        let (_, plain) = encoded(Detail::default(), true);
+        assert!(
+            bytes * 100 <= plain * 105,
+            "{bytes} bytes are more than {plain} by a twentieth"
+        );
+    }
+
+    #[test]
+    fn times_of_publishing_are_told_apart_up_to_a_bound() {
+        let changes: Vec<(u64, String, u64)> = (1..=1_000).map(|n| (n, String::new(), n * 10)).collect();
+        let (earliest, spread) = spread(&changes);
+        let all: u64 = spread.iter().map(|(count, _)| count).sum();
+        assert_eq!((earliest, spread.len(), all), (10, SPREAD, 1_000));
+        assert_eq!(super::spread(&changes[..1]), (10, Vec::new()));
     }
 
     #[test]

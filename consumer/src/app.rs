@@ -146,6 +146,7 @@ async fn one_session(
         client: client.clone(),
         metrics: Arc::clone(metrics),
         shards: config.settings.shards,
+        retention: config.settings.retention.clone(),
         permits: config.azkaban_connections,
         stop: shutdown.stop.clone(),
         now: shutdown.now.clone(),

@@ -203,6 +203,7 @@ mod tests {
                     flow: FlowName::new("f").unwrap(),
                 },
             }],
+            deadline_ms: None,
         }
     }
 

@@ -48,6 +48,8 @@ pub struct Setup {
     pub metrics: Arc<Metrics>,
     /// K.
     pub shards: u16,
+    /// How long outcomes are kept.
+    pub retention: Retention,
     /// Connections to Azkaban of all consumers together; `None`: as recorded.
     pub permits: Option<u16>,
     /// Stop taking and finish.
@@ -76,7 +78,7 @@ pub enum Left {
 /// # Errors
 /// When the connection broke, or the vhost is not as this program needs it.
 pub async fn run(link: &Arc<Link>, setup: &Setup, ready: impl Fn(bool)) -> Result<Left, AmqpError> {
-    amqp::declare(link, setup.shards, &Retention::default()).await?;
+    amqp::declare(link, setup.shards, &setup.retention).await?;
     let azkaban = setup.client.url().to_owned();
     amqp::agree(
         link,

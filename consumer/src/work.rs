@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use flowlift_azkaban::client::ProjectId;
+use flowlift_common::ledger::{Detail, Fault};
 use flowlift_common::{RunId, Seen, ledger};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -93,6 +94,15 @@ pub struct Work {
     pub known: Option<Known>,
     /// What people were told of the project's history.
     pub told: Vec<Finding>,
+    /// How long the steps of the batch took, for its record.
+    pub took: Detail,
+    /// Calls to Azkaban that failed since the last settlement, by class and code.
+    pub faults: BTreeMap<(&'static str, &'static str), u64>,
+}
+
+/// Milliseconds since then.
+pub fn ms_since(begun: Instant) -> Option<u64> {
+    u64::try_from(begun.elapsed().as_millis()).ok()
 }
 
 impl Work {
@@ -102,13 +112,35 @@ impl Work {
             seen: std::mem::take(&mut self.seen),
             known: self.known.take(),
             told: std::mem::take(&mut self.told),
+            faults: std::mem::take(&mut self.faults),
             ..Self::default()
         };
+    }
+
+    /// A call to Azkaban failed.
+    pub fn failed(&mut self, class: &'static str, code: &'static str) {
+        *self.faults.entry((class, code)).or_default() += 1;
+    }
+
+    /// How the batch came about, for its record.
+    #[must_use]
+    pub fn detail(&self) -> Detail {
+        let faults = self.faults.iter().map(|((class, code), count)| Fault {
+            class: (*class).to_owned(),
+            code: (*code).to_owned(),
+            count: *count,
+        });
+        Detail {
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            faults: faults.collect(),
+            ..self.took.clone()
+        }
     }
 
     /// Takes note of a settled batch: the manifest of an upload holds everything; what the last plan found without one has to be
     /// remembered.
     pub fn settled(&mut self, uploaded: bool, unwritten: bool) {
+        (self.took, self.faults) = (Detail::default(), BTreeMap::new());
         let Some(prepared) = &self.prepared else {
             return;
         };

@@ -1,6 +1,7 @@
 //! The command line, as clap reads it.
 
 pub mod dead;
+pub mod runs;
 pub mod steer;
 
 use std::path::PathBuf;
@@ -12,7 +13,9 @@ use flowlift_common::config::SettingsArgs;
 use flowlift_common::order::RunId;
 use flowlift_common::telemetry::Log;
 
+use crate::report::Thresholds;
 use crate::source::generate::Shape;
+use crate::when::When;
 
 /// Brings Azkaban flows up in bulk: checks them, queues them in RabbitMQ, says what became of them.
 #[derive(Debug, Parser)]
@@ -85,6 +88,12 @@ pub enum Command {
     Pause(steer::HoldArgs),
     /// End a pause
     Resume(steer::HoldArgs),
+    /// Past runs, the newest last
+    Runs(runs::RunsArgs),
+    /// What became of a project's, a flow's or a run's changes
+    Show(runs::ShowArgs),
+    /// The page of a run: outcomes, speed, latency, uploads, dead letters
+    Report(runs::ReportArgs),
     /// Read Azkaban back and compare it with a source or a run
     Verify(Box<VerifyArgs>),
     /// Projects, or the flows of one with owner, run and schedule
@@ -172,6 +181,12 @@ pub struct PublishArgs {
     /// With --wait: at most this long, for example 90s, 10m, 2h (then exit 75, the run goes on)
     #[arg(long, value_parser = duration, value_name = "TIME", requires = "wait")]
     pub timeout: Option<Duration>,
+    /// With --wait: run this command at the end, see `flowlift wait --help`
+    #[arg(long, value_name = "CMD", requires = "wait")]
+    pub notify: Option<String>,
+    /// When all should be settled: the next 07:00, or 2026-11-27 07:00, or RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = crate::when::deadline)]
+    pub deadline: Option<When>,
     /// Agree beforehand, for targets marked as protected
     #[arg(long, short)]
     pub yes: bool,
@@ -196,6 +211,7 @@ Examples:
   flowlift publish ./project --project night --wait --timeout 10m
   flowlift publish ./project.zip --project night --into team-a --owner team-a --no-create
   flowlift publish ./project --project night --prune --dry-run
+  flowlift publish ./project --project night --deadline 07:00
   generate | flowlift publish - --project night --stream";
 
 /// `flowlift delete`.
@@ -238,17 +254,38 @@ pub struct DeleteArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit 0: every change is applied, unchanged, or superseded by a newer one. Exit 1: some could not be
-applied. Exit 75: the time is over, the run goes on.
+applied, or a threshold is broken. Exit 75: the time is over, the run goes on.
+
+--notify runs a command by `sh -c` at the end, with these in its environment: FLOWLIFT_RUN,
+FLOWLIFT_STATE (done, dead, failed-threshold, timed-out, interrupted), FLOWLIFT_CHANGES,
+FLOWLIFT_SETTLED, FLOWLIFT_APPLIED, _UNCHANGED, _SUPERSEDED, _CANCELLED, _RESTORED, _DEAD,
+FLOWLIFT_UPLOADS, FLOWLIFT_SECONDS, FLOWLIFT_SUMMARY (what would be printed) and, of a run with one,
+FLOWLIFT_DEADLINE (kept or missed by how much). FLOWLIFT_AMQP_URL and passwords are taken out. A
+command that fails is told and changes no exit code.
+
+Thresholds: p50 p90 p95 p99 max (latency) and duration with ms, s, m or h; dead applied unchanged
+superseded cancelled restored uploads rate (changes a second). < <= = >= >.
 
 Examples:
   flowlift wait 019e0a5c-7c30-7d10-a3c5-2f6f0c6bfa0d
-  RUN=$(flowlift publish ./project --project night) && flowlift wait \"$RUN\" --timeout 10m")]
+  RUN=$(flowlift publish ./project --project night) && flowlift wait \"$RUN\" --timeout 10m
+  flowlift wait \"$RUN\" --threshold 'p99<60s,dead=0'
+  flowlift wait \"$RUN\" --notify 'echo \"$FLOWLIFT_SUMMARY\" | mail -s \"$FLOWLIFT_STATE\" me'")]
 pub struct WaitArgs {
     /// The run's id, as `publish` prints it
     pub run: RunId,
     /// At most this long, for example 90s, 10m, 2h (then exit 75, the run goes on)
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub timeout: Option<Duration>,
+    /// Run this command at the end
+    #[arg(long, value_name = "CMD")]
+    pub notify: Option<String>,
+    /// What must hold at the end, else the exit code is 1
+    #[arg(long, value_name = "CONDITIONS")]
+    pub threshold: Option<Thresholds>,
+    /// End as soon as a threshold cannot hold any more, and cancel the run
+    #[arg(long, requires = "threshold")]
+    pub abort_on_fail: bool,
 }
 
 /// `flowlift status`.

@@ -2,7 +2,7 @@
 //!
 //! The road of a publishing: [`source`] gives changes one by one, [`check`] looks at all of them, [`publish`] sends them,
 //! [`wait`] reads what became of them; [`dead`] is for what could not be
-//! applied. Pure: [`template`], [`units`], [`check`], [`words`], [`table`]. [`command`] puts the
+//! applied; [`runs`], [`show`] and [`report`] look back. Pure: [`template`], [`units`], [`check`], [`words`], [`table`], [`when`]. [`command`] puts the
 //! parts together; only `main` decides the exit code.
 
 pub mod check;
@@ -14,7 +14,10 @@ pub mod exit;
 pub mod prepare;
 pub mod publish;
 pub mod readback;
+pub mod report;
 pub mod reporter;
+pub mod runs;
+pub mod show;
 pub mod source;
 pub mod status;
 pub mod steer;
@@ -23,4 +26,5 @@ pub mod template;
 pub mod units;
 pub mod verify;
 pub mod wait;
+pub mod when;
 pub mod words;

@@ -105,6 +105,7 @@ impl Reporter {
                 total,
                 began: None,
                 said: now,
+                note: String::new(),
             })),
         }
     }
@@ -142,6 +143,8 @@ struct State {
     /// With the first count: what comes before says nothing about the rate.
     began: Option<Instant>,
     said: Instant,
+    /// What else there is to say; empty: nothing.
+    note: String,
 }
 
 impl Stage {
@@ -189,6 +192,14 @@ impl Stage {
         self.bar.set_message(text.into());
     }
 
+    /// A remark behind each line of progress; the bar shows what [`Self::note`] was given.
+    pub fn remark(&self, text: &str) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.note != text {
+            text.clone_into(&mut state.note);
+        }
+    }
+
     /// Ends it; the bar goes away.
     pub fn finish(self) {
         self.bar.finish_and_clear();
@@ -214,13 +225,18 @@ fn sentence(verb: &str, noun: &str, state: &State) -> String {
     if state.done == 0 {
         return format!("{verb} {done}{of} {noun}");
     }
-    format!("{verb} {done}{of} {noun}, {:.0}/s{left}", rate(state))
+    let note = if state.note.is_empty() {
+        String::new()
+    } else {
+        format!("; {}", state.note)
+    };
+    format!("{verb} {done}{of} {noun}, {:.0}/s{left}{note}", rate(state))
 }
 
 fn event(verb: &str, state: &State) -> String {
     let left = left(state).map(|left| left.as_secs());
     json!({"event": "progress", "stage": verb, "done": state.done, "total": state.total,
-        "per_second": rate(state).round(), "left_seconds": left})
+        "per_second": rate(state).round(), "left_seconds": left, "note": Some(&state.note).filter(|note| !note.is_empty())})
     .to_string()
 }
 
@@ -256,12 +272,15 @@ mod tests {
             total: Some(10_000),
             began: Some(began),
             said: began,
+            note: String::new(),
         };
         assert_eq!(
             sentence("queued", "changes", &state),
             "queued 4,000 of 10,000 changes, 400/s, about 15 s left"
         );
-        state.total = None;
+        state.note = "deadline 07:00 in time".into();
+        assert!(sentence("queued", "changes", &state).ends_with(" left; deadline 07:00 in time"));
+        (state.total, state.note) = (None, String::new());
         assert_eq!(
             sentence("queued", "changes", &state),
             "queued 4,000 changes, 400/s"

@@ -17,6 +17,7 @@ mod send;
 mod setup;
 mod standing;
 mod stream;
+mod tail;
 mod wishes;
 
 pub use consumers::Consumers;
@@ -32,4 +33,5 @@ pub use send::{Headers, Sender, properties};
 pub use setup::set_up;
 pub use standing::standing;
 pub use stream::{Read, Start, StreamReader};
+pub use tail::{outcomes_until_now, runs_until_now};
 pub use wishes::{Wishes, cancel_run, wish};

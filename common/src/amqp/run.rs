@@ -7,7 +7,7 @@ use crate::ledger::{self, RunEvent};
 use crate::order::{RunId, next_rank};
 use crate::topology::RUNS;
 
-/// How far back to look when the last chunk states no rank: each opening is followed by one, so more than enough.
+/// How far back to look when the last chunk states no rank: nearly each opening is followed by one.
 const LOOK_BACK: u64 = 1_000;
 
 /// A run whose opening is confirmed.
@@ -63,8 +63,11 @@ async fn draw(link: &Link, run: RunId, clock_ms: u64) -> Result<u64, AmqpError> 
     Sender::open(link).await?.record(RUNS, &mark).await?;
     let (mut last, own) = until_mark(&mut reader, &mark).await?;
     reader.close().await;
-    if last.is_none() && own > 0 {
-        let back = Start::Offset(own.saturating_sub(LOOK_BACK));
+    // openings that nothing follows may be many: readers mark their place with one
+    for back in [Start::Offset(own.saturating_sub(LOOK_BACK)), Start::First] {
+        if last.is_some() || own == 0 {
+            break;
+        }
         let mut reader = StreamReader::open(link, RUNS, back).await?;
         last = until_mark(&mut reader, &mark).await?.0;
         reader.close().await;

@@ -12,12 +12,11 @@ use crate::topology::{Record, Retention};
 ///
 /// # Errors
 /// [`AmqpError::Disagreement`] with a sentence that names both sides; and as [`declare`].
-pub async fn set_up(link: &Link, needs: Needs<'_>) -> Result<Record, AmqpError> {
-    let retention = Retention::default();
-    declare_common(link, needs.shards, &retention).await?;
+pub async fn set_up(link: &Link, needs: Needs<'_>, retention: &Retention) -> Result<Record, AmqpError> {
+    declare_common(link, needs.shards, retention).await?;
     let there = record::read(link).await?;
     if there.is_empty() {
-        declare(link, needs.shards, &retention).await?;
+        declare(link, needs.shards, retention).await?;
     }
     record::agree_on(link, needs, &there).await
 }

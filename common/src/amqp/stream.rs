@@ -9,6 +9,10 @@ use super::{AmqpError, Link, standing};
 
 /// Records handed over ahead; each is under 1 MiB.
 const AHEAD: u16 = 100;
+/// The same where a whole stream is read at once: a record of a settlement has some kilobytes.
+const FAR_AHEAD: u16 = 500;
+/// So many of these are acknowledged together.
+const TOGETHER: u16 = 100;
 
 /// Where reading begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,14 +43,31 @@ pub struct StreamReader {
     channel: Channel,
     consumer: Consumer,
     status: ConnectionStatus,
+    /// Acknowledged after so many.
+    together: u16,
+    unacknowledged: u16,
 }
 
 impl StreamReader {
     /// Begins to read.
     pub async fn open(link: &Link, stream: &str, from: Start) -> Result<Self, AmqpError> {
+        Self::with(link, stream, from, (AHEAD, 1)).await
+    }
+
+    /// The same for whoever reads much at once.
+    pub(super) async fn open_wide(link: &Link, stream: &str, from: Start) -> Result<Self, AmqpError> {
+        Self::with(link, stream, from, (FAR_AHEAD, TOGETHER)).await
+    }
+
+    async fn with(
+        link: &Link,
+        stream: &str,
+        from: Start,
+        (ahead, together): (u16, u16),
+    ) -> Result<Self, AmqpError> {
         let work = async {
             let channel = link.channel().await?;
-            channel.basic_qos(AHEAD, BasicQosOptions::default()).await?;
+            channel.basic_qos(ahead, BasicQosOptions::default()).await?;
             let mut arguments = FieldTable::default();
             let offset = match from {
                 Start::First => AMQPValue::LongString("first".into()),
@@ -67,11 +88,12 @@ impl StreamReader {
             Ok::<_, AmqpError>((channel, consumer))
         };
         let (channel, consumer) = link.standing(work).await?;
-        let status = link.connection().status().clone();
         Ok(Self {
             channel,
             consumer,
-            status,
+            status: link.connection().status().clone(),
+            together,
+            unacknowledged: 0,
         })
     }
 
@@ -93,7 +115,12 @@ impl StreamReader {
             Some(AMQPValue::LongLongInt(offset)) => u64::try_from(*offset).unwrap_or_default(),
             _ => 0,
         };
-        delivery.ack(BasicAckOptions::default()).await?;
+        self.unacknowledged += 1;
+        if self.unacknowledged >= self.together {
+            let multiple = self.together > 1;
+            delivery.ack(BasicAckOptions { multiple }).await?;
+            self.unacknowledged = 0;
+        }
         Ok(Read {
             offset,
             body: delivery.data,

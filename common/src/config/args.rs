@@ -52,6 +52,24 @@ pub struct SettingsArgs {
         value_parser = clap::value_parser!(u16).range(1..=1024)
     )]
     pub shards: Option<u16>,
+    /// How long RabbitMQ keeps outcomes, like 30D or 12h; counts when the vhost is set up [default: 30D]
+    #[arg(
+        long,
+        env = "FLOWLIFT_OUTCOMES_AGE",
+        hide_env_values = true,
+        value_name = "AGE",
+        global = true
+    )]
+    pub outcomes_age: Option<String>,
+    /// How much of the outcomes RabbitMQ keeps, like 500MB or 10GB, at most [default: 10GB]
+    #[arg(
+        long,
+        env = "FLOWLIFT_OUTCOMES_BYTES",
+        hide_env_values = true,
+        value_name = "SIZE",
+        global = true
+    )]
+    pub outcomes_bytes: Option<String>,
     /// Use [target.NAME] of the settings file
     #[arg(
         long,

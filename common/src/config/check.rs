@@ -42,3 +42,66 @@ pub(super) fn shards(shards: u16, origin: &Origin) -> Result<(), SettingsError> 
         reason: "it is out of range".into(),
     })
 }
+
+/// An age as RabbitMQ writes it: a number and one of Y, M, D, h, m, s.
+pub(super) fn age(text: &str, origin: &Origin) -> Result<String, SettingsError> {
+    let text = text.trim();
+    let number = text
+        .strip_suffix(['Y', 'M', 'D', 'h', 'm', 's'])
+        .unwrap_or_default();
+    match number.parse::<u32>() {
+        Ok(1..) => Ok(text.to_owned()),
+        _ => Err(SettingsError::Value {
+            name: "outcomes_age",
+            origin: origin.to_string(),
+            value: text.to_owned(),
+            expected: "a number above 0 with Y, M (months), D, h, m (minutes) or s, like 30D",
+            reason: "it is no such age".into(),
+        }),
+    }
+}
+
+/// What one segment of a stream takes: less than one cannot be kept.
+const LEAST_BYTES: i64 = 50_000_000;
+
+const UNITS: [(&str, i64); 4] = [
+    ("TB", 1_000_000_000_000),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("kB", 1_000),
+];
+
+/// A size as people write it: `10GB`.
+pub(super) fn size(bytes: i64) -> String {
+    let unit = UNITS.iter().find(|(_, unit)| bytes % unit == 0);
+    unit.map_or_else(
+        || bytes.to_string(),
+        |(name, unit)| format!("{}{name}", bytes / unit),
+    )
+}
+
+/// A size: a number of bytes, or one with kB, MB, GB or TB.
+pub(super) fn bytes(text: &str, origin: &Origin) -> Result<i64, SettingsError> {
+    let text = text.trim();
+    let unit = UNITS
+        .iter()
+        .find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)));
+    let (number, unit) = unit.unwrap_or((text, 1));
+    let bytes = number
+        .trim()
+        .parse::<i64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit));
+    let wrong = |reason: &str| SettingsError::Value {
+        name: "outcomes_bytes",
+        origin: origin.to_string(),
+        value: text.to_owned(),
+        expected: "a size like 500MB or 10GB, from 50MB",
+        reason: reason.to_owned(),
+    };
+    match bytes {
+        Some(LEAST_BYTES..) => Ok(bytes.unwrap_or_default()),
+        Some(_) => Err(wrong("RabbitMQ keeps whole segments of 50 MB")),
+        None => Err(wrong("it is no such size")),
+    }
+}

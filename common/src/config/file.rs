@@ -16,6 +16,8 @@ pub(super) struct File {
     pub user: Option<String>,
     pub password_file: Option<PathBuf>,
     pub shards: Option<u16>,
+    pub outcomes_age: Option<String>,
+    pub outcomes_bytes: Option<String>,
     pub target: Option<BTreeMap<String, Target>>,
 }
 
@@ -28,6 +30,8 @@ pub(super) struct Target {
     pub user: Option<String>,
     pub password_file: Option<PathBuf>,
     pub shards: Option<u16>,
+    pub outcomes_age: Option<String>,
+    pub outcomes_bytes: Option<String>,
     #[serde(default)]
     pub protected: bool,
 }

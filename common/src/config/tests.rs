@@ -157,3 +157,43 @@ fn a_password_file_of_a_settings_file_lies_beside_it_and_its_first_line_counts()
     assert_eq!(settings.password().unwrap().expose_secret(), "first");
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn what_is_kept_of_outcomes_is_set_like_everything_else() {
+    let settings = load(&SettingsArgs::default(), &[], None).unwrap();
+    assert_eq!(settings.retention, Retention::default());
+    let toml = "outcomes_bytes = \"2GB\"\n[target.t]\noutcomes_age = \"12h\"\n";
+    let args = SettingsArgs {
+        target: Some("t".into()),
+        ..Default::default()
+    };
+    let settings = load(&args, &[], Some(toml)).unwrap();
+    let wanted = Retention {
+        outcomes_age: "12h".into(),
+        outcomes_bytes: 2_000_000_000,
+        told: true,
+    };
+    assert_eq!(settings.retention, wanted);
+    assert_eq!(origin(&settings, "outcomes_age"), "file Some(\"t\")");
+    let shown = settings
+        .origins()
+        .iter()
+        .find(|row| row.name == "outcomes_bytes")
+        .unwrap();
+    assert_eq!(shown.value, "2GB");
+    for (age, bytes) in [
+        ("30", "1GB"),
+        ("0D", "1GB"),
+        ("1w", "1GB"),
+        ("1D", "1GiB"),
+        ("1D", "10MB"),
+        ("1D", "-1"),
+    ] {
+        let args = SettingsArgs {
+            outcomes_age: Some(age.into()),
+            outcomes_bytes: Some(bytes.into()),
+            ..Default::default()
+        };
+        assert!(load(&args, &[], None).is_err(), "{age} {bytes}");
+    }
+}

@@ -150,6 +150,7 @@ pub(super) async fn settle_one(
                 .map(|prepared| prepared.restored.clone())
                 .filter(|_| settlement.uploaded)
                 .unwrap_or_default(),
+            detail: work.detail(),
         };
         let seen = prepared
             .map(|prepared| prepared.seen.clone())

@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Hands;
 use crate::base::{Base, BaseError, Finding, Need, PAGE, Reading, Told, Version};
 use crate::project::{BaseFacts, Event, Landing, Trouble};
-use crate::work::{BaseInHand, Known};
+use crate::work::{BaseInHand, Known, ms_since};
 
 /// Files and changes that may be unpacked at the same time: a flow of one job needs some 3 kB while it is planned.
 pub const DESKS: u32 = 40_000;
@@ -273,6 +273,7 @@ impl Hands {
             Err(error) => return Event::Listed(Err(self.trouble(&error))),
         };
         self.metrics.verified(begun.elapsed());
+        self.work().took.verify_ms = ms_since(begun);
         Event::Listed(Ok(compare(&expected, &listed)))
     }
 }

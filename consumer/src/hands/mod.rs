@@ -56,8 +56,15 @@ impl Hands {
 
     /// Counts an error and says what it means for the road.
     fn trouble(&self, error: &ClientError) -> Trouble {
-        self.metrics.azkaban_error(error.class().as_str(), error.code());
+        self.failed(error);
         judge::trouble(error)
+    }
+
+    /// Counts an error, for everybody and for the record of the project's next settlement.
+    fn failed(&self, error: &ClientError) {
+        let (class, code) = (error.class().as_str(), error.code());
+        self.metrics.azkaban_error(class, code);
+        self.work().failed(class, code);
     }
 
     /// Whether an error says that asking again would get the same answer.

@@ -16,7 +16,7 @@ use crate::pack;
 use crate::plan::Decision;
 use crate::prepare::{Message, for_project, prepare};
 use crate::project::{Event, PlanAsk, Planned};
-use crate::work::{BaseInHand, Prepared};
+use crate::work::{BaseInHand, Prepared, ms_since};
 
 impl Hands {
     /// Plans the messages on the base in hand; nothing of a cancelled run is begun any more.
@@ -31,6 +31,7 @@ impl Hands {
         };
         if let Some(oldest) = held.iter().map(|held| held.since).min() {
             self.metrics.batch_waited(oldest.elapsed());
+            self.work().took.waited_ms = ms_since(oldest);
         }
         let begun = Instant::now();
         let project = self.project.clone();
@@ -49,6 +50,7 @@ impl Hands {
             }
         };
         self.metrics.archived(begun.elapsed());
+        self.work().took.archive_ms = ms_since(begun);
         self.work().prepared = Some(prepared);
         Event::Planned(planned)
     }

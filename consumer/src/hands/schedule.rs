@@ -11,6 +11,7 @@ use crate::judge;
 use crate::plan::ScheduleStep;
 use crate::project::{Event, Scheduled, Trouble};
 use crate::schedules::{Call, Refused, Standing, calls, differing, otherwise};
+use crate::work::ms_since;
 
 impl Hands {
     /// Sets and removes what differs.
@@ -18,6 +19,7 @@ impl Hands {
         let begun = Instant::now();
         let done = self.bring().await;
         self.metrics.scheduled(begun.elapsed());
+        self.work().took.schedule_ms = ms_since(begun);
         Event::Scheduled(done)
     }
 
@@ -69,7 +71,7 @@ impl Hands {
                     match self.client.schedule_cron(&self.project, &step.flow, &cron).await {
                         Ok(_) => self.work().rescheduled.extend(step.id),
                         Err(error) if Self::is_final(&error) => {
-                            self.metrics.azkaban_error(error.class().as_str(), error.code());
+                            self.failed(&error);
                             refused.insert(fold(&step.flow), (step.id, error.to_string()));
                         }
                         Err(error) => return Err(self.trouble(&error)),
@@ -89,7 +91,7 @@ impl Hands {
     async fn standing(&self) -> Result<Standing, Trouble> {
         let all = self.client.schedules_of(&self.project).await;
         let all = all.map_err(|error| {
-            self.metrics.azkaban_error(error.class().as_str(), error.code());
+            self.failed(&error);
             judge::trouble(&error)
         })?;
         let listed = all.into_iter();

@@ -64,7 +64,7 @@ impl Hands {
     }
 
     fn judge(&self, error: &ClientError, highest: u32, prepared: &Prepared) -> UploadTrouble {
-        self.metrics.azkaban_error(error.class().as_str(), error.code());
+        self.failed(error);
         if let ClientError::InstallFailed {
             cause: InstallCause::Unzip,
             ..

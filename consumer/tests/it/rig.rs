@@ -12,7 +12,7 @@ use flowlift_common::amqp::{AmqpError, Headers, Link, OpenRun, Sender, Start, St
 use flowlift_common::envelope::{Rules, VERSION};
 use flowlift_common::fold::RunState;
 use flowlift_common::ledger::{self, Outcome, RunEvent, Settled};
-use flowlift_common::topology::{OUTCOMES, RUNS, shard_of, shard_queue};
+use flowlift_common::topology::{OUTCOMES, RUNS, Retention, shard_of, shard_queue};
 use flowlift_common::{Act, Body, Change, Envelope, RunId, Schedule, Upsert};
 use flowlift_consumer::metrics::Metrics;
 use flowlift_consumer::names;
@@ -83,6 +83,7 @@ impl Rig {
             client: self.client.clone(),
             metrics: Arc::new(Metrics::default()),
             shards: SHARDS,
+            retention: Retention::default(),
             permits: Some(4),
             stop: stop.clone(),
             now: CancellationToken::new(),
@@ -140,6 +141,9 @@ impl Rig {
             source: "test".into(),
             owner: owner.into(),
             at_ms: 0,
+            deadline_ms: None,
+            version: None,
+            shards: None,
         };
         let open = OpenRun::open(&link, run, now_ms(), opened)
             .await
@@ -153,6 +157,7 @@ impl Rig {
             published_ms: now_ms(),
             rules,
             changes: vec![],
+            deadline_ms: None,
         };
         let total = acts.len() as u64;
         let changes = (1..).zip(acts).map(|(seq, act)| Change { seq, act }).collect();

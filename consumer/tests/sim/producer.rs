@@ -43,6 +43,9 @@ pub(crate) async fn run(w: W, number: usize) {
         source: "changes".into(),
         owner: owner.to_owned(),
         at_ms: clock + w.now(),
+        deadline_ms: None,
+        version: None,
+        shards: None,
     };
     w.broker.borrow_mut().runs.push(opened);
     tell!(w, "run {}: opens with rank {rank}, owner {owner:?}", short(run));
@@ -77,6 +80,7 @@ pub(crate) async fn run(w: W, number: usize) {
                 ..Rules::default()
             },
             changes,
+            deadline_ms: None,
         });
         if !publish(&w, &envelope).await {
             tell!(w, "run {}: its producer dies", short(run));

@@ -56,6 +56,7 @@ pub(super) async fn run(context: &Context, args: &DeleteArgs) -> Result<(), Fail
         total: Some(acts.len() as u64),
         describe: format!("deletions in {}", args.project),
         unchecked: false,
+        deadline_ms: None,
     };
     let items = acts.into_iter().map(|act| Item {
         project: args.project.clone(),
@@ -67,7 +68,7 @@ pub(super) async fn run(context: &Context, args: &DeleteArgs) -> Result<(), Fail
         context,
         &job,
         Feed::of(source, Vec::new()),
-        args.wait.then_some(args.timeout),
+        args.wait.then(|| args.timeout.into()),
     )
     .await
 }

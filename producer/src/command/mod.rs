@@ -6,6 +6,9 @@ mod delete;
 mod export;
 mod list;
 mod publish;
+mod report;
+mod runs;
+mod show;
 mod status;
 mod steer;
 mod topology;
@@ -77,6 +80,9 @@ pub async fn run(cli: Cli, reporter: Reporter) -> Result<(), Failure> {
         Command::Publish(args) => publish::run(&context, &args).await,
         Command::Delete(args) => delete::run(&context, &args).await,
         Command::Wait(args) => wait::run(&context, &args).await,
+        Command::Runs(args) => runs::run(&context, &args).await,
+        Command::Show(args) => show::run(&context, &args).await,
+        Command::Report(args) => report::run(&context, &args).await,
         Command::Status(args) => status::run(&context, &args).await,
         Command::Cancel(args) => steer::cancel(&context, &args).await,
         Command::Pause(args) => steer::pause(&context, &args).await,

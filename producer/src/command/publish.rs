@@ -10,6 +10,7 @@ use flowlift_common::{Act, Pattern, RunId};
 use serde_json::json;
 
 use super::Context;
+use super::wait::watched;
 use crate::check::{Checked, Findings, alone, check};
 use crate::cli::PublishArgs;
 use crate::confirm::confirm;
@@ -17,8 +18,17 @@ use crate::exit::Failure;
 use crate::prepare;
 use crate::publish::{Feed, Job, Published, publish};
 use crate::source::{Item, Place, Source};
-use crate::wait::{Summary, Wanted, wait};
+use crate::wait::{Judged, Summary, Wanted};
 use crate::words::{count, count_are, some, span};
+
+impl From<Option<Duration>> for After<'_> {
+    fn from(timeout: Option<Duration>) -> Self {
+        Self {
+            timeout,
+            notify: None,
+        }
+    }
+}
 
 /// Runs it.
 pub(super) async fn run(context: &Context, args: &PublishArgs) -> Result<(), Failure> {
@@ -54,8 +64,10 @@ pub(super) async fn run(context: &Context, args: &PublishArgs) -> Result<(), Fai
     if args.dry_run {
         return dry_run(context, args, &checked, &source);
     }
+    let deadline_ms = deadline(args)?;
     agree(context, args.yes)?;
     let job = Job {
+        deadline_ms,
         total: Some(checked.changes() + tail.len() as u64),
         ..job(args, source.describe())
     };
@@ -81,8 +93,10 @@ pub(super) fn looked_at(
 
 async fn stream(context: &Context, args: &PublishArgs) -> Result<(), Failure> {
     let parser = prepare::stream(&args.source)?;
+    let deadline_ms = deadline(args)?;
     agree(context, args.yes)?;
     let job = Job {
+        deadline_ms,
         unchecked: true,
         ..job(args, "standard input".into())
     };
@@ -101,11 +115,30 @@ fn job(args: &PublishArgs, describe: String) -> Job {
         total: None,
         describe,
         unchecked: false,
+        deadline_ms: None,
     }
 }
 
-fn wanted(args: &PublishArgs) -> Option<Option<Duration>> {
-    args.wait.then_some(args.timeout)
+/// When all should be settled, in ms since 1970.
+fn deadline(args: &PublishArgs) -> Result<Option<u64>, Failure> {
+    let at = args.deadline.map(|when| when.ms(&jiff::Zoned::now())).transpose();
+    at.map_err(|reason| Failure::Usage(format!("--deadline: {reason}")))
+}
+
+fn wanted(args: &PublishArgs) -> Option<After<'_>> {
+    args.wait.then_some(After {
+        timeout: args.timeout,
+        notify: args.notify.as_deref(),
+    })
+}
+
+/// What follows a publishing that is waited for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct After<'a> {
+    /// At most so long.
+    pub(super) timeout: Option<Duration>,
+    /// A person's command for the end.
+    pub(super) notify: Option<&'a str>,
 }
 
 /// Asks before something is published to a protected target.
@@ -124,7 +157,7 @@ pub(super) async fn send(
     context: &Context,
     job: &Job,
     feed: Feed,
-    wanted: Option<Option<Duration>>,
+    wanted: Option<After<'_>>,
 ) -> Result<(), Failure> {
     let shutdown = context.watch_signals()?;
     let published = queued(context, job, feed, &shutdown).await?;
@@ -155,7 +188,7 @@ pub(super) fn say_run(context: &Context, run: RunId) -> Result<(), Failure> {
 pub(super) async fn followed(
     context: &Context,
     published: &Published,
-    wanted: Option<Option<Duration>>,
+    wanted: Option<After<'_>>,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
     let (reporter, run) = (&context.reporter, published.run);
@@ -174,19 +207,15 @@ pub(super) async fn followed(
         span(published.took)
     ));
     let summary = match wanted {
-        Some(timeout) => Some(
-            wait(
-                &context.settings,
-                Wanted {
-                    run,
-                    timeout,
-                    known: true,
-                },
-                reporter,
-                shutdown,
-            )
-            .await?,
-        ),
+        Some(After { timeout, notify }) => {
+            let wanted = Wanted {
+                run,
+                timeout,
+                known: true,
+            };
+            let ended = watched(context, wanted, Judged::default(), notify, shutdown).await;
+            Some(ended.failure.map_or(Ok(ended.summary), Err)?)
+        }
         None => None,
     };
     print_json(context, published, summary.as_ref())?;

@@ -1,7 +1,7 @@
 //! `flowlift topology show`.
 
 use flowlift_common::amqp::{AmqpError, Depth, Link, declare, depth};
-use flowlift_common::topology::{DEAD, Retention, parked_queue, shard_queue};
+use flowlift_common::topology::{DEAD, parked_queue, shard_queue};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ pub(super) async fn show(context: &Context) -> Result<(), Failure> {
     let (shards, parked, dead) = match depths(&link, record.shards).await {
         Err(AmqpError::Missing { queue, .. }) => {
             context.reporter.warn(&remade(&queue));
-            declare(&link, record.shards, &Retention::default()).await?;
+            declare(&link, record.shards, &settings.retention).await?;
             depths(&link, record.shards).await?
         }
         depths => depths?,

@@ -1,9 +1,13 @@
 //! `flowlift wait`.
 
+use flowlift_common::shutdown::Shutdown;
+use serde_json::json;
+
 use super::Context;
 use crate::cli::WaitArgs;
 use crate::exit::Failure;
-use crate::wait::{Wanted, wait};
+use crate::wait::notify::notify;
+use crate::wait::{Ended, Judged, Wanted, watch};
 
 /// Runs it.
 pub(super) async fn run(context: &Context, args: &WaitArgs) -> Result<(), Failure> {
@@ -13,18 +17,43 @@ pub(super) async fn run(context: &Context, args: &WaitArgs) -> Result<(), Failur
         timeout: args.timeout,
         known: false,
     };
-    let summary = wait(&context.settings, wanted, &context.reporter, &shutdown).await?;
-    if summary.is_good() {
-        context.print(|| summary.to_json(), || summary.lines().join("\n"))?;
-        return Ok(());
+    let judged = Judged {
+        thresholds: args.threshold.as_ref(),
+        abort_on_fail: args.abort_on_fail,
+    };
+    let ended = watched(context, wanted, judged, args.notify.as_deref(), &shutdown).await;
+    if let Some(failure) = ended.failure {
+        return Err(failure);
     }
+    let good = ended.summary.is_good() && ended.broken.is_empty();
     if context.json {
-        context.print(|| summary.to_json(), String::new)?;
+        let mut json = ended.summary.to_json();
+        json["broken_thresholds"] = json!(ended.broken);
+        context.print(|| json, String::new)?;
+    } else if good {
+        context.print(|| json!(null), || ended.summary.lines().join("\n"))?;
     } else {
-        summary
-            .lines()
-            .iter()
-            .for_each(|line| context.reporter.warn(line));
+        let lines = ended.summary.lines();
+        lines.iter().for_each(|line| context.reporter.warn(line));
     }
-    Err(Failure::No)
+    ended
+        .broken
+        .iter()
+        .for_each(|sentence| context.reporter.warn(sentence));
+    if good { Ok(()) } else { Err(Failure::No) }
+}
+
+/// Waits and tells the person's command how that ended; used by `publish --wait` too.
+pub(super) async fn watched(
+    context: &Context,
+    wanted: Wanted,
+    judged: Judged<'_>,
+    command: Option<&str>,
+    shutdown: &Shutdown,
+) -> Ended {
+    let ended = watch(&context.settings, wanted, judged, &context.reporter, shutdown).await;
+    if let Some(command) = command {
+        notify(command, &ended, &context.reporter, shutdown).await;
+    }
+    ended
 }

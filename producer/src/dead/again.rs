@@ -15,7 +15,7 @@ use super::overtaken::Watch;
 use super::picked::{Picked, Places};
 use super::take::{Taken, Work, take};
 use crate::exit::Failure;
-use crate::publish::{Published, now_ms, opened_record};
+use crate::publish::{Opening, Published, now_ms, opened_record};
 use crate::reporter::Reporter;
 use crate::words::{count, count_are};
 
@@ -53,7 +53,13 @@ impl Again<'_> {
         // although its schedule was refused
         let run = RunId::fresh_after(self.picked.runs());
         let source = format!("{} requeued", count(self.total, "dead letter"));
-        let event = |rank| opened_record(run, rank, source, self.owner.clone());
+        let opening = Opening {
+            source,
+            owner: self.owner.clone(),
+            deadline_ms: None,
+            shards: desk.shards,
+        };
+        let event = |rank| opened_record(run, rank, opening);
         let open = OpenRun::open(&desk.link, run, now_ms(), event).await?;
         let began = Instant::now();
         heard(run)?;

@@ -96,6 +96,12 @@ impl fmt::Display for Id {
     }
 }
 
+/// The end of a run's id, by which people name it.
+#[must_use]
+pub fn short_run(run: RunId) -> String {
+    RunRef::Short(short(run)).to_string()
+}
+
 fn short(run: RunId) -> u32 {
     // the last 32 bits of 128
     (run.0.as_u128() & u128::from(u32::MAX)) as u32

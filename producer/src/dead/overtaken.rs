@@ -164,7 +164,7 @@ mod tests {
     use super::super::letter::tests::letter;
     use super::*;
     use flowlift_azkaban::ProjectName;
-    use flowlift_common::ledger::{Outcomes, SETTLED_VERSION};
+    use flowlift_common::ledger::{Detail, Outcomes, SETTLED_VERSION};
     use uuid::Uuid;
 
     fn run(n: u128) -> RunId {
@@ -186,7 +186,9 @@ mod tests {
                 ranges: vec![(seq, seq)],
                 labels: vec![label.into()],
                 published_ms: 0,
+                spread: Vec::new(),
             }],
+            detail: Detail::default(),
         }
     }
 

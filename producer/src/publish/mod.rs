@@ -49,6 +49,8 @@ pub struct Job {
     pub describe: String,
     /// Whether each change still has to be checked (`--stream`); mistakes are then left out and told.
     pub unchecked: bool,
+    /// When the run should be settled, in ms since 1970, where somebody said so.
+    pub deadline_ms: Option<u64>,
 }
 
 /// What was published.
@@ -96,7 +98,7 @@ pub async fn publish(
     let wire = record.await?.wire;
     publisher.remakes_queues_of(settings.shards);
     let run = RunId::fresh();
-    let event = &|rank| opened_record(run, rank, job.describe.clone(), job.owner.clone());
+    let event = &|rank| opened_record(run, rank, Opening::of(job, settings.shards));
     let open = publisher
         .with_link(async |link| OpenRun::open(link, run, now_ms(), event).await)
         .await?;
@@ -107,6 +109,7 @@ pub async fn publish(
         rank: open.rank,
         owner: job.owner.clone(),
         rules: job.rules,
+        deadline_ms: job.deadline_ms,
         wire,
         shards: settings.shards,
     };
@@ -162,15 +165,41 @@ pub async fn publish(
     }
 }
 
+/// What the record of a run that opens says of it.
+pub(crate) struct Opening {
+    /// For people: what is published.
+    pub(crate) source: String,
+    /// Who may change its flows later.
+    pub(crate) owner: String,
+    /// When it should be settled.
+    pub(crate) deadline_ms: Option<u64>,
+    /// K.
+    pub(crate) shards: u16,
+}
+
+impl Opening {
+    fn of(job: &Job, shards: u16) -> Self {
+        Self {
+            source: job.describe.clone(),
+            owner: job.owner.clone(),
+            deadline_ms: job.deadline_ms,
+            shards,
+        }
+    }
+}
+
 /// The record of a run that opens.
-pub(crate) fn opened_record(run: RunId, rank: u64, source: String, owner: String) -> RunEvent {
+pub(crate) fn opened_record(run: RunId, rank: u64, opening: Opening) -> RunEvent {
     RunEvent::Opened {
         run,
         rank,
         who: who(),
-        source,
-        owner,
+        source: opening.source,
+        owner: opening.owner,
         at_ms: now_ms(),
+        deadline_ms: opening.deadline_ms,
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        shards: Some(opening.shards),
     }
 }
 
@@ -184,7 +213,7 @@ pub(crate) async fn set_up(
         shards: settings.shards,
         azkaban: settings.told_azkaban(),
     };
-    let mut agreed = std::pin::pin!(amqp::set_up(link, needs));
+    let mut agreed = std::pin::pin!(amqp::set_up(link, needs, &settings.retention));
     tokio::select! {
         agreed = &mut agreed => return agreed,
         () = tokio::time::sleep(SAID_AFTER) => reporter.say("setting up the queues in RabbitMQ, once"),

@@ -24,6 +24,8 @@ pub struct Frame {
     pub owner: String,
     /// How projects are treated.
     pub rules: Rules,
+    /// When the run should be settled.
+    pub deadline_ms: Option<u64>,
     /// The wire version of the vhost.
     pub wire: u32,
     /// K.
@@ -159,6 +161,7 @@ impl Outbox {
             published_ms: now_ms,
             rules: frame.rules,
             changes: Vec::new(),
+            deadline_ms: frame.deadline_ms,
         };
         let packed = envelope.pack(changes)?;
         let total: usize = packed.iter().map(|one| one.body.len()).sum();
@@ -248,6 +251,7 @@ mod tests {
             rank: 1,
             owner: String::new(),
             rules: Rules::default(),
+            deadline_ms: None,
             wire: 1,
             shards: 8,
         }

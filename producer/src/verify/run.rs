@@ -137,7 +137,7 @@ mod tests {
     use bytes::Bytes;
     use flowlift_azkaban::{Format, Load, Tree, load};
     use flowlift_common::Order;
-    use flowlift_common::ledger::{Outcomes, SETTLED_VERSION};
+    use flowlift_common::ledger::{Detail, Outcomes, SETTLED_VERSION};
     use flowlift_common::manifest::FlowEntry;
 
     use crate::readback::Zip;
@@ -196,7 +196,9 @@ mod tests {
                     ranges: vec![(1, labels.len() as u64)],
                     labels: labels.iter().map(|label| (*label).to_owned()).collect(),
                     published_ms: 0,
+                    spread: Vec::new(),
                 }],
+                detail: Detail::default(),
             },
         );
         touched

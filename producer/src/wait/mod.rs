@@ -1,21 +1,25 @@
 //! Follows a run until every change has its outcome, from what stands in RabbitMQ's streams alone.
 
+pub mod abort;
 pub mod follow;
+pub mod notify;
+mod pace;
 mod summary;
 
 use std::time::{Duration, Instant};
 
 use flowlift_common::amqp::Link;
 use flowlift_common::config::Settings;
-use flowlift_common::fold::RunState;
 use flowlift_common::order::RunId;
 use flowlift_common::shutdown::Shutdown;
 
 use crate::exit::Failure;
-use crate::publish::set_up;
+use crate::publish::{now_ms, set_up};
+use crate::report::{Collect, Thresholds};
 use crate::reporter::{Reporter, Stage};
 use crate::words::{count, count_are, span, thousands};
 use follow::{Follow, Heard};
+use pace::Pace;
 pub use summary::{Summary, table};
 
 /// How often the bar moves and the clock is looked at.
@@ -38,6 +42,26 @@ pub struct Wanted {
     pub known: bool,
 }
 
+/// What a run is measured by while it is waited for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Judged<'a> {
+    /// What must hold at the end.
+    pub thresholds: Option<&'a Thresholds>,
+    /// Whether waiting ends, and the run is cancelled, as soon as one of them cannot hold any more.
+    pub abort_on_fail: bool,
+}
+
+/// How waiting ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What became of the run so far.
+    pub summary: Summary,
+    /// A sentence for each threshold that is broken.
+    pub broken: Vec<String>,
+    /// Why it ended before the run was settled, other than by a broken threshold.
+    pub failure: Option<Failure>,
+}
+
 /// Waits. The summary says what became of the run; dead changes are for the caller to judge.
 pub async fn wait(
     settings: &Settings,
@@ -45,8 +69,25 @@ pub async fn wait(
     reporter: &Reporter,
     shutdown: &Shutdown,
 ) -> Result<Summary, Failure> {
+    let ended = watch(settings, wanted, Judged::default(), reporter, shutdown).await;
+    ended.failure.map_or(Ok(ended.summary), Err)
+}
+
+/// Waits, and says how that ended, however it ended.
+pub async fn watch(
+    settings: &Settings,
+    wanted: Wanted,
+    judged: Judged<'_>,
+    reporter: &Reporter,
+    shutdown: &Shutdown,
+) -> Ended {
     let mut waiting = Waiting {
-        state: RunState::new(wanted.run),
+        run: Collect::new(wanted.run),
+        judged,
+        lost: Vec::new(),
+        judged_at: None,
+        pace: Pace::default(),
+        zone: jiff::tz::TimeZone::system(),
         began: Instant::now(),
         moved: Instant::now(),
         looked: Instant::now(),
@@ -56,13 +97,31 @@ pub async fn wait(
         wanted,
         reporter,
     };
-    let ended = waiting.run(settings, shutdown).await;
+    let failure = waiting.until_settled(settings, shutdown).await.err();
     waiting.stage.clone().finish();
-    ended.map(|()| Summary::of(&waiting.state, wanted.run, waiting.began.elapsed()))
+    let mut broken = std::mem::take(&mut waiting.lost);
+    if !broken.is_empty() {
+        abort::cancel(settings, wanted.run, reporter).await;
+    } else if let (Some(thresholds), None) = (judged.thresholds, &failure) {
+        broken = thresholds.broken(&waiting.run.measures(now_ms()));
+    }
+    let summary = Summary::of(waiting.run.state(), wanted.run, waiting.began.elapsed(), now_ms());
+    Ended {
+        summary,
+        broken,
+        failure,
+    }
 }
 
 struct Waiting<'a> {
-    state: RunState,
+    run: Collect,
+    judged: Judged<'a>,
+    /// A sentence for each threshold that cannot hold any more, where that ends waiting.
+    lost: Vec<String>,
+    /// How many changes were settled when that was judged last.
+    judged_at: Option<u64>,
+    pace: Pace,
+    zone: jiff::tz::TimeZone,
     began: Instant,
     moved: Instant,
     looked: Instant,
@@ -75,7 +134,7 @@ struct Waiting<'a> {
 }
 
 impl Waiting<'_> {
-    async fn run(&mut self, settings: &Settings, shutdown: &Shutdown) -> Result<(), Failure> {
+    async fn until_settled(&mut self, settings: &Settings, shutdown: &Shutdown) -> Result<(), Failure> {
         let mut first = true;
         loop {
             let followed = self.follow(settings, first, shutdown).await;
@@ -85,7 +144,7 @@ impl Waiting<'_> {
                     tracing::debug!(%error, "connection lost");
                     self.pause(shutdown).await?;
                 }
-                Err(Failure::Amqp(error)) if error.is_transient() && self.state.is_open_or_closed() => {
+                Err(Failure::Amqp(error)) if error.is_transient() && self.run.state().is_open_or_closed() => {
                     tracing::debug!(%error, "connection lost");
                     self.reporter
                         .warn("the connection to RabbitMQ is lost; waiting for it");
@@ -126,13 +185,17 @@ impl Waiting<'_> {
             match heard {
                 Some(heard) => {
                     self.hear(&heard);
-                    if self.state.is_settled() {
+                    if self.run.state().is_settled() {
                         break;
                     }
                 }
                 None => {
-                    self.stage.set(self.state.done(), self.state.total());
+                    self.stage.set(self.run.state().done(), self.run.state().total());
                     self.judge_time()?;
+                    self.judge_deadline();
+                    if self.is_lost() {
+                        break;
+                    }
                     self.look(&link, settings.shards).await;
                 }
             }
@@ -143,26 +206,74 @@ impl Waiting<'_> {
 
     fn hear(&mut self, heard: &Heard) {
         self.heard = Instant::now();
-        let before = self.state.done();
+        let before = self.run.state().done();
         match heard {
-            Heard::Run(event) => self.state.run_event(event),
-            Heard::Settled(settled) => self.state.settled(settled),
+            Heard::Run(event) => self.run.run_event(event),
+            Heard::Settled(settled) => self.run.settled(settled),
         }
-        if self.state.done() > before {
+        if self.run.state().done() > before {
             self.moved = Instant::now();
             self.told_nobody = false;
-            self.stage.note(match self.state.uploads() {
-                0 => String::new(),
-                uploads => format!("· {} ", count(uploads as u64, "upload")),
-            });
+            if self
+                .run
+                .state()
+                .opening()
+                .is_none_or(|opening| opening.deadline_ms.is_none())
+            {
+                self.say("");
+            }
         }
+    }
+
+    /// Says beside the progress whether the deadline will be kept at this pace.
+    fn judge_deadline(&mut self) {
+        let state = self.run.state();
+        let (done, total) = (state.done(), state.total());
+        self.pace.at(self.began.elapsed(), done);
+        let Some(deadline_ms) = state.opening().and_then(|opening| opening.deadline_ms) else {
+            return;
+        };
+        let left = total.and_then(|total| self.pace.left(total));
+        let note = pace::deadline_note(deadline_ms, now_ms(), left, &self.zone);
+        self.stage.remark(&note);
+        self.say(&note);
+    }
+
+    /// The words beside the bar.
+    fn say(&self, deadline: &str) {
+        let uploads = match self.run.state().uploads() {
+            0 => String::new(),
+            uploads => format!("· {} ", count(uploads as u64, "upload")),
+        };
+        let deadline = if deadline.is_empty() {
+            String::new()
+        } else {
+            format!("· {deadline} ")
+        };
+        self.stage.note(format!("{uploads}{deadline}"));
+    }
+
+    /// Whether waiting has no point any more, because a threshold cannot hold.
+    fn is_lost(&mut self) -> bool {
+        let Some(thresholds) = self.judged.thresholds.filter(|_| self.judged.abort_on_fail) else {
+            return false;
+        };
+        let done = self.run.state().done();
+        // time alone breaks a duration too, but not five times a second
+        if self.judged_at == Some(done) && self.moved.elapsed() < AGAIN {
+            return false;
+        }
+        self.judged_at = Some(done);
+        self.lost = thresholds.lost(&self.run.measures(now_ms()));
+        !self.lost.is_empty()
     }
 
     fn judge_time(&self) -> Result<(), Failure> {
         if self.is_over() {
             return Err(self.timed_out());
         }
-        let unseen = !self.wanted.known && !self.state.is_open_or_closed() && self.state.done() == 0;
+        let unseen =
+            !self.wanted.known && !self.run.state().is_open_or_closed() && self.run.state().done() == 0;
         if unseen && self.heard.elapsed() > UNKNOWN_AFTER {
             let run = self.wanted.run;
             return Err(Failure::NoInput(format!(
@@ -178,13 +289,13 @@ impl Waiting<'_> {
             return;
         }
         self.looked = Instant::now();
-        let Some(closing) = self.state.closing() else {
+        let Some(closing) = self.run.state().closing() else {
             return;
         };
         let behind = closing
             .projects
             .iter()
-            .filter(|(project, count)| self.state.done_in(project) < **count);
+            .filter(|(project, count)| self.run.state().done_in(project) < **count);
         let projects: Vec<_> = behind.map(|(project, _)| project.clone()).take(16).collect();
         if follow::nobody_consumes(link, &projects, shards).await == Some(true) {
             self.told_nobody = true;
@@ -201,8 +312,8 @@ impl Waiting<'_> {
     }
 
     fn so_far(&self) -> String {
-        let done = self.state.done();
-        match self.state.total() {
+        let done = self.run.state().done();
+        match self.run.state().total() {
             Some(total) => format!("{} of {} settled", thousands(done), count_are(total, "change")),
             None => format!(
                 "{} settled and the run is not closed yet",

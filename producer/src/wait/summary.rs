@@ -8,6 +8,7 @@ use flowlift_common::ledger::Outcome;
 use flowlift_common::order::RunId;
 use serde_json::{Value, json};
 
+use crate::when::{Kept, minute_ms, stamp};
 use crate::words::{count, some, span, thousands};
 
 /// Dead changes that are shown one by one.
@@ -30,12 +31,16 @@ pub struct Summary {
     restored: Named,
     dead: Vec<DeadChange>,
     took: Duration,
+    /// Changes that have their outcome.
+    done: u64,
+    deadline: Option<(u64, Kept)>,
 }
 
 impl Summary {
     /// Of a state.
     #[must_use]
-    pub fn of(state: &RunState, run: RunId, took: Duration) -> Self {
+    pub fn of(state: &RunState, run: RunId, took: Duration, now_ms: u64) -> Self {
+        let deadline_ms = state.opening().and_then(|opening| opening.deadline_ms);
         let closing = state.closing();
         Self {
             run,
@@ -52,6 +57,8 @@ impl Summary {
             restored: state.restored(),
             dead: state.dead().to_vec(),
             took,
+            done: state.done(),
+            deadline: deadline_ms.map(|at| (at, Kept::of(at, state.settled_ms(), now_ms))),
         }
     }
 
@@ -66,6 +73,48 @@ impl Summary {
     pub fn count(&self, outcome: Outcome) -> u64 {
         let counts = self.outcomes.iter();
         counts.filter(|(one, _)| *one == outcome).map(|(_, n)| n).sum()
+    }
+
+    /// The run.
+    #[must_use]
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// Changes of the run; 0 where it is not closed.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Changes that have their outcome.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// How many with each outcome.
+    #[must_use]
+    pub fn outcomes(&self) -> &[(Outcome, u64)] {
+        &self.outcomes
+    }
+
+    /// Uploads that carried its changes.
+    #[must_use]
+    pub fn uploads(&self) -> usize {
+        self.uploads
+    }
+
+    /// How long it was waited for.
+    #[must_use]
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// Its deadline, and how it went.
+    #[must_use]
+    pub fn deadline(&self) -> Option<(u64, Kept)> {
+        self.deadline
     }
 
     /// For programs.
@@ -84,6 +133,7 @@ impl Summary {
         json!({"run": self.run, "changes": self.total, "partial": self.partial, "projects": self.projects,
             "outcomes": outcomes, "uploads": self.uploads, "cancelled_by": self.cancelled_by, "created": self.created,
             "adopted": named_json(&self.adopted), "restored": named_json(&self.restored), "dead": dead,
+            "deadline": self.deadline.map(|(at, kept)| json!({"at": stamp(at), "kept": kept.decided(), "text": kept.words()})),
             "seconds": (self.took.as_secs_f64() * 1000.0).round() / 1000.0})
     }
 
@@ -112,6 +162,10 @@ impl Summary {
             count(self.total, "change"),
             span(self.took)
         )];
+        if let Some((at, kept)) = self.deadline {
+            let at = minute_ms(at, &jiff::tz::TimeZone::system());
+            lines.push(format!("deadline {at}: {}", kept.words()));
+        }
         if self.partial {
             lines
                 .push("the run was interrupted while it was published: less is queued than was meant".into());
@@ -209,7 +263,9 @@ pub fn table(dead: &[DeadChange]) -> Vec<String> {
 mod tests {
     use super::*;
     use flowlift_azkaban::ProjectName;
-    use flowlift_common::ledger::{ADOPTED, Outcomes, RunEvent, SETTLED_VERSION, Settled, UploadFacts};
+    use flowlift_common::ledger::{
+        ADOPTED, Detail, Outcomes, RunEvent, SETTLED_VERSION, Settled, UploadFacts,
+    };
 
     fn state() -> RunState {
         let run = RunId(uuid::Uuid::from_u128(1));
@@ -222,6 +278,7 @@ mod tests {
             ranges: vec![range],
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
             published_ms: 0,
+            spread: Vec::new(),
         };
         state.settled(&Settled {
             v: SETTLED_VERSION,
@@ -234,6 +291,7 @@ mod tests {
                 result(Outcome::Applied, (1, 1200), &[]),
                 result(Outcome::Dead, (1201, 1203), &["a", "b", "c"]),
             ],
+            detail: Detail::default(),
         });
         state.run_event(&RunEvent::Closed {
             run,
@@ -248,7 +306,12 @@ mod tests {
     #[test]
     fn a_summary_names_what_died_and_why_and_what_was_made() {
         let state = state();
-        let summary = Summary::of(&state, RunId(uuid::Uuid::from_u128(1)), Duration::from_secs(12));
+        let summary = Summary::of(
+            &state,
+            RunId(uuid::Uuid::from_u128(1)),
+            Duration::from_secs(12),
+            0,
+        );
         assert!(!summary.is_good());
         assert_eq!(
             summary.lines(),
@@ -264,6 +327,35 @@ mod tests {
     }
 
     #[test]
+    fn a_summary_says_by_how_much_a_deadline_was_kept_or_missed() {
+        let run = RunId(uuid::Uuid::from_u128(1));
+        let with = |deadline_ms| {
+            let mut state = state();
+            state.run_event(&RunEvent::Opened {
+                run,
+                rank: 1,
+                who: "me@here".into(),
+                source: "s".into(),
+                owner: String::new(),
+                at_ms: 1,
+                deadline_ms: Some(deadline_ms),
+                version: None,
+                shards: None,
+            });
+            Summary::of(&state, run, Duration::from_secs(12), 0)
+        };
+        // it was settled at 0
+        let kept = with(60_000);
+        assert!(
+            kept.lines()[1].ends_with(": kept, 1 min 0 s to spare"),
+            "{:?}",
+            kept.lines()
+        );
+        assert_eq!(kept.to_json()["deadline"]["kept"], true);
+        assert_eq!(with(0).deadline(), Some((0, Kept::By(0))));
+    }
+
+    #[test]
     fn a_summary_says_what_was_adopted_and_what_came_back() {
         let (run, other) = (RunId(uuid::Uuid::from_u128(1)), RunId(uuid::Uuid::from_u128(2)));
         let mut state = state();
@@ -275,6 +367,7 @@ mod tests {
             ranges: vec![range],
             labels: (range.0..=range.1).map(|n| format!("{name}{n}")).collect(),
             published_ms: 0,
+            spread: Vec::new(),
         };
         state.settled(&Settled {
             v: SETTLED_VERSION,
@@ -293,8 +386,9 @@ mod tests {
                 result(run, Outcome::Applied, Some(ADOPTED), (1300, 1306), "f"),
                 result(other, Outcome::Restored, None, (1, 1), "lost"),
             ],
+            detail: Detail::default(),
         });
-        let summary = Summary::of(&state, run, Duration::from_secs(12));
+        let summary = Summary::of(&state, run, Duration::from_secs(12), 0);
         assert_eq!(
             summary.lines()[2..4],
             [

@@ -12,7 +12,7 @@ fn a_mistake_in_a_settings_file_is_told_with_its_line() {
     person.is_refused(
         "publish --project p --flows 1",
         78,
-        "flowlift.toml:2: unknown field `amqp`, expected one of `amqp_url`, `azkaban_url`, `user`, `password_file`, `shards`, `target`",
+        "flowlift.toml:2: unknown field `amqp`, expected one of `amqp_url`, `azkaban_url`, `user`, `password_file`, `shards`, `outcomes_age`, `outcomes_bytes`, `target`",
     );
     person.is_refused(
         "config --config gone.toml",
@@ -132,12 +132,14 @@ fn config_shows_where_each_setting_came_from_and_no_secret() {
     let said = person.calls(&["config", "--target", "night"]);
     assert_eq!(
         said.out,
-        "setting      value                          from
-amqp_url     amqp://me:***@rabbit:5672/%2f  flowlift.toml [target.night]
-azkaban_url  http://127.0.0.1:8081          default
-user         azkaban                        default
-password     ***                            environment FLOWLIFT_AZKABAN_PASSWORD
-shards       8                              environment FLOWLIFT_SHARDS
+        "setting         value                          from
+amqp_url        amqp://me:***@rabbit:5672/%2f  flowlift.toml [target.night]
+azkaban_url     http://127.0.0.1:8081          default
+user            azkaban                        default
+password        ***                            environment FLOWLIFT_AZKABAN_PASSWORD
+shards          8                              environment FLOWLIFT_SHARDS
+outcomes_age    30D                            default
+outcomes_bytes  10GB                           default
 
 target night, protected\n"
     );
@@ -184,4 +186,19 @@ impl Greeter {
         });
         Self { port }
     }
+}
+
+#[test]
+fn what_is_kept_of_outcomes_is_checked_before_any_connection() {
+    let person = Person::new();
+    person.is_refused(
+        "runs --outcomes-age 2w",
+        78,
+        "outcomes_age from --outcomes-age is \"2w\", expected a number above 0 with Y, M (months), D, h, m (minutes) or s, like 30D: it is no such age",
+    );
+    person.is_refused(
+        "runs --outcomes-bytes 10MB",
+        78,
+        "outcomes_bytes from --outcomes-bytes is \"10MB\", expected a size like 500MB or 10GB, from 50MB: RabbitMQ keeps whole segments of 50 MB",
+    );
 }

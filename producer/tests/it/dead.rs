@@ -50,6 +50,7 @@ pub(crate) fn letter(run: RunId, rank: u64, seqs: impl IntoIterator<Item = u64>)
             published_ms: 1_763_999_000_000,
             rules: Rules::default(),
             changes,
+            deadline_ms: None,
         },
     }
 }
@@ -424,7 +425,9 @@ impl Vhost {
                 ranges: vec![(seq, seq)],
                 labels: vec![label.into()],
                 published_ms: 0,
+                spread: Vec::new(),
             }],
+            detail: ledger::Detail::default(),
         };
         let link = self.link().await;
         let sender = Sender::open(&link).await.unwrap();

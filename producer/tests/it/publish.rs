@@ -81,7 +81,9 @@ impl Vhost {
                 ranges: vec![range],
                 labels: (range.0..=range.1).map(|n| format!("flow_{n:06}")).collect(),
                 published_ms: 0,
+                spread: Vec::new(),
             }],
+            detail: ledger::Detail::default(),
         };
         let link = self.link().await;
         Sender::open(&link)

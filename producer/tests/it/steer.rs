@@ -12,7 +12,7 @@ use crate::vhost::Vhost;
 
 impl Vhost {
     /// How a consumer that starts now would hold this project, and which runs it knows as cancelled.
-    async fn wished(&self, project: &str) -> (Hold, Vec<RunId>) {
+    pub(crate) async fn wished(&self, project: &str) -> (Hold, Vec<RunId>) {
         let link = self.link().await;
         let sender = Sender::open(&link).await.unwrap();
         let (steering, _) = Wishes::open(&link, &sender).await.unwrap();

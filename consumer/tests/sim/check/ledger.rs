@@ -78,7 +78,9 @@ pub(crate) fn judge(w: &World, fates: &Fates) -> Vec<String> {
     for run in runs {
         let mut state = RunState::new(run);
         broker.runs.iter().for_each(|event| state.run_event(event));
-        broker.outcomes.iter().for_each(|event| state.settled(event));
+        broker.outcomes.iter().for_each(|event| {
+            state.settled(event);
+        });
         let asked = truth.asked.keys().filter(|(_, other, _)| *other == run).count() as u64;
         if state.done() != asked || state.total().is_some_and(|total| total != asked) {
             wrong.push(format!(

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use flowlift_common::ledger::{AttemptEvent, Settled};
+use flowlift_common::ledger::{AttemptEvent, Detail, Settled};
 use flowlift_consumer::account::{Account, Facts};
 use flowlift_consumer::project::Settlement;
 
@@ -49,6 +49,7 @@ async fn settled(w: &W, here: &Place, settlement: &Settlement) -> Option<()> {
         upload: upload.filter(|_| uploaded),
         created,
         restored: restored.unwrap_or_default(),
+        detail: Detail::default(),
     };
     let held = in_hand(w, here, settlement);
     let mut account = Account::of(&facts, settlement);

@@ -61,6 +61,7 @@ pub(super) async fn run(context: &Context, args: &DeadEditArgs) -> Result<(), Fa
         total: Some(items.len() as u64),
         describe: format!("dead letter {} edited", args.id),
         unchecked: false,
+        deadline_ms: None,
     };
     let feed = Feed::of(Arc::new(Source::Acts(items)), Vec::new());
     let published = publish::queued(context, &job, feed, &shutdown).await?;
@@ -68,7 +69,7 @@ pub(super) async fn run(context: &Context, args: &DeadEditArgs) -> Result<(), Fa
         remove(&desk, &still, &shutdown).await?;
     }
     desk.close().await;
-    publish::followed(context, &published, args.then.wanted(), &shutdown).await
+    publish::followed(context, &published, args.then.wanted().map(Into::into), &shutdown).await
 }
 
 /// The change is queued: now its letter may go.

@@ -76,7 +76,13 @@ pub(super) async fn run(context: &Context, args: &DeadRequeueArgs) -> Result<(),
     let opened = |run| publish::say_run(context, run);
     let published = again.run(&desk, reporter, &shutdown, opened).await;
     desk.close().await;
-    publish::followed(context, &published?, args.then.wanted(), &shutdown).await
+    publish::followed(
+        context,
+        &published?,
+        args.then.wanted().map(Into::into),
+        &shutdown,
+    )
+    .await
 }
 
 /// What cannot be read cannot be queued: an error where it was meant by its id, a remark else.

@@ -85,6 +85,7 @@ fn work(args: &VerifyArgs, wanted: &Wanted, before: &Compared) -> Option<(Job, F
         total: Some(total),
         describe,
         unchecked: false,
+        deadline_ms: None,
     };
     match wanted {
         Wanted::Source { source, .. } => {
