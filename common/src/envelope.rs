@@ -43,6 +43,9 @@ pub struct Envelope {
     pub rules: Rules,
     /// The changes, by ascending sequence.
     pub changes: Vec<Change>,
+    /// When the run should be done, ms since 1970 (publish --deadline)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
 }
 
 /// How a message's changes treat what they find.
@@ -111,6 +114,7 @@ impl Envelope {
                 seq: 1,
                 act: Act::Check,
             }],
+            deadline_ms: None,
         }
     }
 
@@ -278,6 +282,7 @@ mod tests {
             published_ms: 1,
             rules: Rules::default(),
             changes: vec![],
+            deadline_ms: None,
         }
     }
 

@@ -95,6 +95,7 @@ fn one(run: RunId, n: usize, projects: usize) -> Outgoing {
         published_ms: 0,
         rules: Rules::default(),
         changes,
+        deadline_ms: None,
     };
     let properties = properties(&Headers::of(&envelope, seq, seq));
     Outgoing {

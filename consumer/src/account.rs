@@ -194,6 +194,7 @@ mod tests {
             published_ms: 5,
             rules: Rules::default(),
             changes: seqs.map(|seq| Change { seq, act: act(seq) }).collect(),
+            deadline_ms: None,
         }
     }
 

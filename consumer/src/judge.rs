@@ -189,6 +189,7 @@ mod tests {
             published_ms: 0,
             rules: Rules::default(),
             changes: flows.iter().enumerate().map(change).collect(),
+            deadline_ms: None,
         }
     }
 

@@ -202,6 +202,7 @@ mod tests {
                     flow: FlowName::new("f").unwrap(),
                 },
             }],
+            deadline_ms: None,
         }
     }
 

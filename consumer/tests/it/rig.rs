@@ -153,6 +153,7 @@ impl Rig {
             published_ms: now_ms(),
             rules,
             changes: vec![],
+            deadline_ms: None,
         };
         let total = acts.len() as u64;
         let changes = (1..).zip(acts).map(|(seq, act)| Change { seq, act }).collect();

@@ -77,6 +77,7 @@ pub(crate) async fn run(w: W, number: usize) {
                 ..Rules::default()
             },
             changes,
+            deadline_ms: None,
         });
         if !publish(&w, &envelope).await {
             tell!(w, "run {}: its producer dies", short(run));

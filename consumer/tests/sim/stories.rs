@@ -79,6 +79,7 @@ fn publish(w: &W, rank: u64, acts: Vec<Act>) {
         published_ms: 0,
         rules: Rules::default(),
         changes: changes.collect(),
+        deadline_ms: None,
     });
     w.truth.borrow_mut().stored(&envelope, w.now());
     w.publish(0, envelope);

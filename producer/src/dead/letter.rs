@@ -230,6 +230,7 @@ pub(super) mod tests {
                         act: act(*seq),
                     })
                     .collect(),
+                deadline_ms: None,
             },
         }
     }

@@ -159,6 +159,7 @@ impl Outbox {
             published_ms: now_ms,
             rules: frame.rules,
             changes: Vec::new(),
+            deadline_ms: None,
         };
         let packed = envelope.pack(changes)?;
         let total: usize = packed.iter().map(|one| one.body.len()).sum();

@@ -49,6 +49,7 @@ pub(crate) fn letter(run: RunId, rank: u64, seqs: impl IntoIterator<Item = u64>)
             published_ms: 1_763_999_000_000,
             rules: Rules::default(),
             changes,
+            deadline_ms: None,
         },
     }
 }
