@@ -20,10 +20,10 @@ func check(file string) error {
 		return err
 	}
 	var board dashboard.Dashboard
-	if err := board.UnmarshalJSONStrict(text); err != nil {
+	if err := board.UnmarshalJSONStrict(text); mistaken(err) {
 		return err
 	}
-	if err := board.Validate(); err != nil {
+	if err := board.Validate(); mistaken(err) {
 		return err
 	}
 	var plain struct{ Panels []struct{ Type string } }
@@ -39,6 +39,11 @@ func check(file string) error {
 		}
 	}
 	return nil
+}
+
+// An empty list of mistakes comes as an error, too.
+func mistaken(err error) bool {
+	return err != nil && err.Error() != ""
 }
 
 func main() {
