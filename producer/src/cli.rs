@@ -132,6 +132,30 @@ pub struct SourceArgs {
     pub format: Format,
 }
 
+/// Where a run's totals go, for programs that end before anybody scrapes them; shared by `publish` and `wait`.
+#[derive(Debug, Args)]
+pub struct MetricsArgs {
+    /// At the end write the run's totals to this file, for node_exporter's textfile collector (it reads *.prom)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "FLOWLIFT_METRICS_TEXTFILE",
+        hide_env_values = true,
+        help_heading = "Metrics"
+    )]
+    pub metrics_textfile: Option<PathBuf>,
+    /// At the end send them to this Pushgateway, as job flowlift; a longer path such as
+    /// http://gateway:9091/metrics/job/flowlift/team/a is taken as it is
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "FLOWLIFT_METRICS_PUSH",
+        hide_env_values = true,
+        help_heading = "Metrics"
+    )]
+    pub metrics_push: Option<String>,
+}
+
 /// `flowlift publish`.
 #[derive(Debug, Args)]
 #[command(after_help = PUBLISH_EXAMPLES)]
@@ -166,6 +190,9 @@ pub struct PublishArgs {
     /// Agree beforehand, for targets marked as protected
     #[arg(long, short)]
     pub yes: bool,
+    /// Where its totals go.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 const PUBLISH_EXAMPLES: &str = "\
@@ -187,6 +214,7 @@ Examples:
   flowlift publish ./project --project night --wait --timeout 10m
   flowlift publish ./project.zip --project night --into team-a --owner team-a --no-create
   flowlift publish ./project --project night --prune --dry-run
+  flowlift publish ./project --project night --wait --metrics-textfile /var/lib/node_exporter/flowlift.prom
   generate | flowlift publish - --project night --stream";
 
 /// `flowlift delete`.
@@ -240,6 +268,9 @@ pub struct WaitArgs {
     /// At most this long, for example 90s, 10m, 2h (then exit 75, the run goes on)
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub timeout: Option<Duration>,
+    /// Where its totals go.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// `flowlift verify`.

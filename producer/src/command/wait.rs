@@ -14,6 +14,8 @@ pub(super) async fn run(context: &Context, args: &WaitArgs) -> Result<(), Failur
         known: false,
     };
     let summary = wait(&context.settings, wanted, &context.reporter, &shutdown).await?;
+    context.totals.queued(summary.total());
+    context.totals.settled(summary.outcomes());
     if summary.is_good() {
         context.print(|| summary.to_json(), || summary.lines().join("\n"))?;
         return Ok(());

@@ -59,6 +59,18 @@ impl Summary {
         self.dead.is_empty()
     }
 
+    /// All its changes.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// How many changes got which outcome.
+    #[must_use]
+    pub fn outcomes(&self) -> &[(Outcome, u64)] {
+        &self.outcomes
+    }
+
     /// For programs.
     #[must_use]
     pub fn to_json(&self) -> Value {
