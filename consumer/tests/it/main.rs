@@ -12,3 +12,4 @@ mod permits;
 mod process;
 mod rig;
 mod road;
+mod waiting;
