@@ -5,6 +5,8 @@
 
 #![cfg(test)]
 
+#[path = "../shared/build.rs"]
+mod build;
 mod prometheus;
 mod questions;
 mod stage;

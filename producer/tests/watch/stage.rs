@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
 use crate::SOON;
+use crate::build;
 use crate::prometheus::Scraped;
 
 /// Enough for two consumers, and quick to declare.
@@ -49,7 +50,7 @@ impl Stage {
             );
             return None;
         };
-        build_others();
+        build::others();
         let vhost = Vhost::make(state, &url);
         let options = Options {
             ms_per_flow: 0.6,
@@ -312,22 +313,6 @@ fn metrics_of_broker(state: &str) -> Option<String> {
         .lines()
         .find_map(|line| line.strip_prefix("metrics=http://"))?;
     url.split_once('/').map(|(address, _)| address.to_owned())
-}
-
-/// The other programs are built by `cargo test --workspace` already, by a narrower one perhaps not.
-fn build_others() {
-    let built = std::process::Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--quiet",
-            "-p",
-            "flowlift-consumer",
-            "-p",
-            "azkaban-standin",
-        ])
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-        .status();
-    assert!(built.unwrap().success());
 }
 
 /// Serves a file as node_exporter serves its text files.
