@@ -26,8 +26,11 @@ pub struct ConsumerState {
     pub messages: u64,
     /// Changes in them, as far as their headers say.
     pub changes: u64,
-    /// Age of the oldest message in hand since it was received, ms.
+    /// Age of the oldest message in hand since it was published, ms; 0 with none in hand.
     pub oldest_ms: u64,
+    /// The earliest deadline of a run among what is in hand, ms since 1970.
+    #[serde(default)]
+    pub deadline_ms: Option<u64>,
     /// What it has in hand, those longest at their step first; at most [`PROJECTS`].
     pub projects: Vec<ProjectState>,
     /// Projects in hand beyond these.

@@ -28,7 +28,7 @@ use crate::hands::{DESKS, Hands};
 use crate::held::Held;
 use crate::lease::Lease;
 use crate::looks::{Look, Looks};
-use crate::metrics::Metrics;
+use crate::metrics::{InHand, Metrics};
 use crate::permits::{Permit, Permits};
 use crate::project::{Action, Arrival, Event, Landing, Limits, PlanAsk, Project, Settlement};
 use crate::rates::Rates;
@@ -595,9 +595,16 @@ impl Floor {
         self.tools.metrics.floor(self.held.len(), active, fenced);
     }
 
-    /// The age of the oldest message in hand, by when it was received.
+    /// What the messages in hand tell about time.
     #[must_use]
-    pub fn oldest(&self) -> Option<Instant> {
-        self.held.values().map(|held| held.since).min()
+    pub fn times(&self) -> InHand {
+        let received = self.held.values().map(|held| held.since).min();
+        let published = self.held.values().filter_map(|held| held.published_ms).min();
+        InHand {
+            since_received: received.map(|since| since.elapsed()),
+            since_published: published
+                .map(|at_ms| Duration::from_millis(tasks::wall_ms().saturating_sub(at_ms))),
+            deadline_ms: self.held.values().filter_map(|held| held.deadline_ms).min(),
+        }
     }
 }

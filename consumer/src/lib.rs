@@ -32,4 +32,5 @@ pub mod schedules;
 pub mod session;
 pub mod settle;
 pub mod shards;
+pub mod waiting;
 pub mod work;

@@ -21,12 +21,13 @@ use crate::held::Held;
 use crate::lease::Lease;
 use crate::looks::Looks;
 use crate::members::{self, Members};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Waiting};
 use crate::parked::{self, Parked};
 use crate::permits::Permits;
 use crate::project::Limits;
 use crate::settle;
 use crate::shards::{FromShard, Shards};
+use crate::waiting::{self, Queues};
 
 /// How often gauges are brought up to date.
 const TICK: Duration = Duration::from_secs(1);
@@ -88,11 +89,12 @@ pub async fn run(link: &Arc<Link>, setup: &Setup, ready: impl Fn(bool)) -> Resul
         },
     )
     .await?;
+    setup.metrics.shards(setup.shards);
     let mut session = Session::open(link, setup).await?;
     ready(true);
     let ended = session.work().await;
     ready(false);
-    setup.metrics.shards_held(0);
+    setup.metrics.session_over();
     match ended {
         Ok(left) => Ok(left),
         Err(error) => {
@@ -120,6 +122,8 @@ struct Session<'s> {
     /// Shards whose parked messages come back at once.
     hurried: BTreeSet<u16>,
     unparking: JoinSet<(Parked, Result<u64, AmqpError>)>,
+    queues: Option<Queues>,
+    looking: JoinSet<(Queues, Result<Waiting, AmqpError>)>,
 }
 
 impl<'s> Session<'s> {
@@ -165,6 +169,8 @@ impl<'s> Session<'s> {
             parked: Some(Parked::open(link, setup.limits.unpark).await?),
             hurried: BTreeSet::new(),
             unparking: JoinSet::new(),
+            queues: Some(Queues::open(link).await?),
+            looking: JoinSet::new(),
         })
     }
 
@@ -172,6 +178,7 @@ impl<'s> Session<'s> {
         let mut tick = tokio::time::interval(TICK);
         let mut said = Instant::now();
         let mut parked = tokio::time::interval(parked::EVERY.min(self.setup.limits.unpark.0));
+        let mut waiting = tokio::time::interval(waiting::EVERY);
         loop {
             tokio::select! {
                 () = self.setup.stop.cancelled() => return self.leave().await,
@@ -194,6 +201,11 @@ impl<'s> Session<'s> {
                     if !self.hurried.is_empty() {
                         self.look_after_parked();
                     }
+                }
+                _ = waiting.tick() => self.look_at_queues(),
+                Some(Ok((queues, looked))) = self.looking.join_next() => {
+                    self.queues = Some(queues);
+                    self.setup.metrics.waiting(looked?);
                 }
             }
         }
@@ -242,12 +254,7 @@ impl<'s> Session<'s> {
     }
 
     fn hold(&mut self, shard: u16, delivery: Delivery) -> Held {
-        Held {
-            receipt: self.floor.next_receipt(),
-            shard,
-            since: Instant::now(),
-            delivery,
-        }
+        Held::new(self.floor.next_receipt(), shard, delivery)
     }
 
     /// A message that no project can take.
@@ -382,10 +389,23 @@ impl<'s> Session<'s> {
         }
     }
 
+    /// Has the shards that fall to us counted, beside everything else.
+    fn look_at_queues(&mut self) {
+        let mine = self.members.shards(self.setup.shards, Instant::now());
+        if let Some(queues) = self.queues.take() {
+            self.looking.spawn(async move {
+                let looked = queues.look(&mine).await;
+                (queues, looked)
+            });
+        }
+    }
+
     fn gauges(&mut self) {
         self.floor.count();
         let metrics = &self.setup.metrics;
-        metrics.oldest_in_hand(self.floor.oldest().map(|since| since.elapsed()));
+        metrics.in_hand(self.floor.times());
+        let steering = self.floor.steering();
+        metrics.paused(steering.projects().count(), steering.all().is_some());
         metrics.shards_held(self.members.shards(self.setup.shards, Instant::now()).len());
         metrics.permits(self.permits.held(), self.permits.waiting());
     }

@@ -150,6 +150,30 @@ pub struct SourceArgs {
     pub format: Format,
 }
 
+/// Where a run's totals go, for programs that end before anybody scrapes them; shared by `publish` and `wait`.
+#[derive(Debug, Args)]
+pub struct MetricsArgs {
+    /// At the end write the run's totals to this file, for node_exporter's textfile collector (it reads *.prom)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "FLOWLIFT_METRICS_TEXTFILE",
+        hide_env_values = true,
+        help_heading = "Metrics"
+    )]
+    pub metrics_textfile: Option<PathBuf>,
+    /// At the end send them to this Pushgateway, as job flowlift; a longer path such as
+    /// http://gateway:9091/metrics/job/flowlift/team/a is taken as it is
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "FLOWLIFT_METRICS_PUSH",
+        hide_env_values = true,
+        help_heading = "Metrics"
+    )]
+    pub metrics_push: Option<String>,
+}
+
 /// `flowlift publish`.
 #[derive(Debug, Args)]
 #[command(after_help = PUBLISH_EXAMPLES)]
@@ -190,6 +214,9 @@ pub struct PublishArgs {
     /// Agree beforehand, for targets marked as protected
     #[arg(long, short)]
     pub yes: bool,
+    /// Where its totals go.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 const PUBLISH_EXAMPLES: &str = "\
@@ -212,6 +239,7 @@ Examples:
   flowlift publish ./project.zip --project night --into team-a --owner team-a --no-create
   flowlift publish ./project --project night --prune --dry-run
   flowlift publish ./project --project night --deadline 07:00
+  flowlift publish ./project --project night --wait --metrics-textfile /var/lib/node_exporter/flowlift.prom
   generate | flowlift publish - --project night --stream";
 
 /// `flowlift delete`.
@@ -286,6 +314,9 @@ pub struct WaitArgs {
     /// End as soon as a threshold cannot hold any more, and cancel the run
     #[arg(long, requires = "threshold")]
     pub abort_on_fail: bool,
+    /// Where its totals go.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 /// `flowlift status`.

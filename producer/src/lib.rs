@@ -11,6 +11,7 @@ pub mod command;
 pub mod confirm;
 pub mod dead;
 pub mod exit;
+pub mod metrics;
 pub mod prepare;
 pub mod publish;
 pub mod readback;

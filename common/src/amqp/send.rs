@@ -17,7 +17,8 @@ use crate::envelope::Envelope;
 pub struct Headers {
     /// Texts: `flowlift-run`, `flowlift-project`.
     pub texts: Vec<(&'static str, String)>,
-    /// Numbers: `flowlift-version`, `flowlift-rank`, `flowlift-first`, `flowlift-last`.
+    /// Numbers: `flowlift-version`, `flowlift-rank`, `flowlift-first`, `flowlift-last`, `flowlift-published`, and
+    /// `flowlift-deadline` where there is one.
     pub numbers: Vec<(&'static str, i64)>,
 }
 
@@ -26,17 +27,20 @@ impl Headers {
     #[must_use]
     pub fn of(envelope: &Envelope, first: u64, last: u64) -> Self {
         let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let deadline = envelope.deadline_ms.map(|ms| ("flowlift-deadline", number(ms)));
+        let numbers = [
+            ("flowlift-version", i64::from(envelope.v)),
+            ("flowlift-rank", number(envelope.rank)),
+            ("flowlift-first", number(first)),
+            ("flowlift-last", number(last)),
+            ("flowlift-published", number(envelope.published_ms)),
+        ];
         Self {
             texts: vec![
                 ("flowlift-run", envelope.run.to_string()),
                 ("flowlift-project", envelope.project.to_string()),
             ],
-            numbers: vec![
-                ("flowlift-version", i64::from(envelope.v)),
-                ("flowlift-rank", number(envelope.rank)),
-                ("flowlift-first", number(first)),
-                ("flowlift-last", number(last)),
-            ],
+            numbers: numbers.into_iter().chain(deadline).collect(),
         }
     }
 }

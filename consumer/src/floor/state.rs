@@ -29,7 +29,8 @@ impl Floor {
         projects.sort_by(|a, b| b.for_ms.cmp(&a.for_ms).then_with(|| a.project.cmp(&b.project)));
         let more_projects = projects.len().saturating_sub(PROJECTS) as u64;
         projects.truncate(PROJECTS);
-        let oldest = self.oldest().map_or(0, |since| since.elapsed().as_millis());
+        let times = self.times();
+        let oldest = times.since_published.or(times.since_received).unwrap_or_default();
         ConsumerState {
             name: self.tools.consumer.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -41,7 +42,8 @@ impl Floor {
                 .values()
                 .map(|held| held.changes())
                 .fold(0, u64::saturating_add),
-            oldest_ms: u64::try_from(oldest).unwrap_or(u64::MAX),
+            oldest_ms: u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX),
+            deadline_ms: times.deadline_ms,
             projects,
             more_projects,
             breaker_open: self.breaker.is_open(),

@@ -13,3 +13,4 @@ mod process;
 mod rig;
 mod road;
 mod steer;
+mod waiting;

@@ -169,6 +169,8 @@ impl Sending<'_> {
                 old.rank
             },
             published_ms: now_ms(),
+            // the old run's is over or is not this run's
+            deadline_ms: None,
             ..without_changes(old)
         };
         let mut changes = Vec::new();

@@ -24,6 +24,7 @@ pub fn json(now: &Now) -> Value {
             "changes_in_hand": changes, "oldest_in_hand_seconds": now.oldest().as_secs_f64(), "shards": full},
         "rates": {"changes_per_second": changes_rate, "messages_per_second": messages_rate,
             "uploads_per_second": uploads_rate},
+        "deadline_ms": now.deadline_ms(),
         "seconds_left": now.left().map(|left| left.as_secs()),
         "dead_letters": now.depths.dead,
         "breaker_open": now.consumers.iter().any(|state| state.breaker_open),

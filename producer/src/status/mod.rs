@@ -102,7 +102,13 @@ impl Now {
         (of(|state| state.messages), of(|state| state.changes))
     }
 
-    /// Age of the oldest message in hand since it came to a consumer.
+    /// The earliest deadline among what is in hand, ms since 1970.
+    #[must_use]
+    pub fn deadline_ms(&self) -> Option<u64> {
+        self.consumers.iter().filter_map(|state| state.deadline_ms).min()
+    }
+
+    /// Age of the oldest message in hand since it was published.
     #[must_use]
     pub fn oldest(&self) -> Duration {
         let oldest = self.consumers.iter().map(|state| state.oldest_ms).max();

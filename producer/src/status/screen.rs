@@ -66,7 +66,11 @@ pub struct Look {
 pub fn screen(now: &Now, history: &History, zone: &TimeZone, look: Look) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for (name, value) in summary(now, zone) {
-        let urgent = name == "paused" || name == "Azkaban" || (name == "dead letters" && value != "none");
+        let urgent = name == "paused"
+            || value.contains("in danger")
+            || value.contains("missed")
+            || name == "Azkaban"
+            || (name == "dead letters" && value != "none");
         let line = fit(&format!("{name:<13} {value}"), look.width);
         lines.push(if urgent { paint(line, "33", look) } else { line });
     }

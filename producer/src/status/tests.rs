@@ -16,6 +16,7 @@ fn consumer(name: &str, changes: u64, step: Step) -> ConsumerState {
         messages: 3,
         changes: 300,
         oldest_ms: 4_000,
+        deadline_ms: None,
         projects: vec![ProjectState {
             project: ProjectName::new(format!("a_project_with_a_rather_long_name_{name}")).unwrap(),
             shard: 0,
@@ -90,6 +91,25 @@ fn what_is_left_is_reckoned_from_what_was_settled_lately() {
         assert!(text.contains(line), "{line}\n{text}");
     }
     assert!(text.contains("0      114      0       c-1"), "{text}");
+}
+
+#[test]
+fn a_deadline_in_danger_is_said() {
+    let due = |ms: u64| {
+        let mut state = consumer("c-1", 6_000, Step::Uploading);
+        state.deadline_ms = Some(ms);
+        words(&now(vec![state], 117), &TimeZone::UTC)
+    };
+    let begin = 1_764_000_000_000;
+    assert!(
+        due(begin + 180_000)
+            .contains("deadline      11-24 16:03: in time, 1 min 0 s to spare at this rate\n")
+    );
+    assert!(
+        due(begin + 60_000)
+            .contains("deadline      11-24 16:01: in danger, 1 min 0 s too late at this rate\n")
+    );
+    assert!(due(begin - 1).contains("deadline      11-24 15:59: missed, and not all is done\n"));
 }
 
 #[test]

@@ -92,6 +92,9 @@ pub(super) fn summary(now: &Now, zone: &TimeZone) -> Vec<(&'static str, String)>
         ),
     ));
     lines.push(("done", done(now, zone)));
+    if let Some(deadline) = now.deadline_ms() {
+        lines.push(("deadline", due(now, deadline, zone)));
+    }
     let open: Vec<&str> = now
         .consumers
         .iter()
@@ -134,6 +137,20 @@ fn done(now: &Now, zone: &TimeZone) -> String {
         None if now.consumers.is_empty() => "never: nobody consumes (start flowlift-consumer)".into(),
         None if now.steering.all().is_some() => "when work goes on (flowlift resume)".into(),
         None => "cannot be told: nothing was settled in the last minute".into(),
+    }
+}
+
+/// How the earliest deadline looks at this rate.
+fn due(now: &Now, deadline_ms: u64, zone: &TimeZone) -> String {
+    let at = clock(deadline_ms, zone);
+    let left = Duration::from_millis(deadline_ms.saturating_sub(now.at_ms));
+    match now.left() {
+        _ if left.is_zero() => format!("{at}: missed, and not all is done"),
+        Some(needed) if needed > left => {
+            format!("{at}: in danger, {} too late at this rate", span(needed - left))
+        }
+        Some(needed) => format!("{at}: in time, {} to spare at this rate", span(left - needed)),
+        None => format!("{at}: in {}", span(left)),
     }
 }
 
