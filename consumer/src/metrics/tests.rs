@@ -206,6 +206,7 @@ fn every_event_has_a_series_that_moves() {
         "flowlift_consumer_breaker_open 1",
         "flowlift_consumer_dead_letters 13",
         "flowlift_consumer_earliest_deadline_timestamp_seconds 1700000000.5",
+        "flowlift_consumer_everything_paused 1",
         "flowlift_consumer_fence_seconds_count 1",
         "flowlift_consumer_fence_seconds_sum 1",
         "flowlift_consumer_fences_waiting 7",
