@@ -169,6 +169,8 @@ impl Sending<'_> {
                 old.rank
             },
             published_ms: now_ms(),
+            // the old run's deadline is none of this one's
+            deadline_ms: None,
             ..without_changes(old)
         };
         let mut changes = Vec::new();
