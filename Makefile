@@ -16,7 +16,7 @@ down: ## stops what `make up` started
 	@dev/down
 
 test: ## all tests, on a private RabbitMQ
-	dev/broker run -- cargo test --workspace
+	dev/broker run --plugins rabbitmq_prometheus -- cargo test --workspace
 	dev/broker-check
 	dev/selftest
 

@@ -14,6 +14,7 @@ use crate::ranges::RangeSet;
 pub struct RunState {
     run: RunId,
     closed: Option<Closing>,
+    cancelled_by: Option<String>,
     opened: Option<Opening>,
     seen: bool,
     rank: Option<u64>,
@@ -101,6 +102,7 @@ impl RunState {
         Self {
             run,
             closed: None,
+            cancelled_by: None,
             opened: None,
             seen: false,
             rank: None,
@@ -156,6 +158,9 @@ impl RunState {
                     projects: projects.clone(),
                     partial: *partial,
                 });
+            }
+            RunEvent::Cancelled { who, .. } => {
+                self.cancelled_by.get_or_insert_with(|| who.clone());
             }
             RunEvent::Opening { .. } | RunEvent::Renewed { .. } => {}
         }
@@ -336,6 +341,12 @@ impl RunState {
             .into_iter()
             .for_each(|(project, flow)| named.add(project, flow));
         named
+    }
+
+    /// Who cancelled it; none: nobody did.
+    #[must_use]
+    pub fn cancelled_by(&self) -> Option<&str> {
+        self.cancelled_by.as_deref()
     }
 
     /// Projects that were made for it.

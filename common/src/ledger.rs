@@ -53,6 +53,15 @@ pub enum RunEvent {
         /// Its rank from here on.
         rank: u64,
     },
+    /// Somebody cancelled a run: what has not begun of it is settled as cancelled.
+    Cancelled {
+        /// The run.
+        run: RunId,
+        /// `user@host`.
+        who: String,
+        /// Their clock, ms since 1970.
+        at_ms: u64,
+    },
     /// All changes of a run are confirmed, or it was ended early.
     Closed {
         /// The run.
@@ -76,6 +85,7 @@ impl RunEvent {
             Self::Opening { run }
             | Self::Opened { run, .. }
             | Self::Renewed { run, .. }
+            | Self::Cancelled { run, .. }
             | Self::Closed { run, .. } => *run,
         }
     }
@@ -84,7 +94,7 @@ impl RunEvent {
     #[must_use]
     pub fn rank(&self) -> Option<u64> {
         match self {
-            Self::Opening { .. } => None,
+            Self::Opening { .. } | Self::Cancelled { .. } => None,
             Self::Opened { rank, .. } | Self::Renewed { rank, .. } | Self::Closed { rank, .. } => Some(*rank),
         }
     }
@@ -113,6 +123,12 @@ pub enum AttemptEvent {
         project: ProjectName,
         /// What is to be remembered.
         seen: Seen,
+    },
+    /// A run is cancelled. Whoever plans goes by what stands here, so that a successor, who reads this stream up to now before
+    /// it begins, knows of every cancellation by which anything was settled.
+    Cancelled {
+        /// The run.
+        run: RunId,
     },
     /// Written by a reader that wants to know that it has read up to now.
     Mark {

@@ -1,6 +1,6 @@
 //! The words all Flowlift programs share.
 //!
-//! Pure: [`order`], [`change`], [`envelope`], [`topology`], [`ledger`], [`manifest`], [`seen`], [`ranges`], [`fold`], [`backoff`]. Shell: [`amqp`] (the only
+//! Pure: [`order`], [`change`], [`envelope`], [`topology`], [`ledger`], [`manifest`], [`seen`], [`steer`], [`state`], [`ranges`], [`fold`], [`backoff`]. Shell: [`amqp`] (the only
 //! place that opens connections to RabbitMQ), [`config`], [`telemetry`], [`shutdown`].
 
 pub mod amqp;
@@ -15,6 +15,8 @@ pub mod order;
 pub mod ranges;
 pub mod seen;
 pub mod shutdown;
+pub mod state;
+pub mod steer;
 pub mod telemetry;
 pub mod topology;
 

@@ -22,6 +22,8 @@ pub const RUNS: &str = "flowlift.runs";
 pub const ATTEMPTS: &str = "flowlift.attempts";
 /// The stream of outcomes, the ledger.
 pub const OUTCOMES: &str = "flowlift.outcomes";
+/// The stream of what people ask of the work: cancel, pause, resume.
+pub const STEER: &str = "flowlift.steer";
 /// The fanout on which consumers say hello.
 pub const HELLO: &str = "flowlift.hello";
 /// The queue of tokens that bounds the connections of all consumers to one Azkaban.
@@ -137,6 +139,8 @@ pub fn queues(shards: u16, retention: &Retention) -> Vec<Queue> {
     queues.push(stream(RECORD, None, None));
     queues.push(stream(RUNS, Some("90D"), Some(1_000_000_000)));
     queues.push(stream(ATTEMPTS, Some("2D"), Some(500_000_000)));
+    // no age: a pause lasts until somebody ends it
+    queues.push(stream(STEER, None, Some(500_000_000)));
     queues.push(stream(
         OUTCOMES,
         Some(&retention.outcomes_age),

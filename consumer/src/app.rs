@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use flowlift_azkaban::client::{Client, ClientConfig, ClientError};
+use flowlift_azkaban::client::{Client, ClientConfig, ClientError, Watch};
 use flowlift_common::amqp::{AmqpError, Link, broker_label};
 use flowlift_common::backoff::Backoff;
 use flowlift_common::config::SettingsError;
@@ -60,7 +60,7 @@ impl Fatal {
 /// # Errors
 /// [`Fatal`] where waiting cannot help.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<u8, Fatal> {
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::with_projects(config.metrics_projects));
     let health = Health::default();
     let _alive = health.alive();
     http::serve(&config.metrics_listen, Arc::clone(&metrics), health.clone()).await?;
@@ -71,8 +71,10 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<u8, Fatal> {
         settings.azkaban_user.clone(),
         password,
     );
+    let counting = Arc::clone(&metrics);
     let client = Client::new(ClientConfig {
         sessions: SESSIONS,
+        watch: Some(Watch::new(move |call, took| counting.azkaban_called(call, took))),
         ..azkaban
     })?;
     check_login(&client).await?;
@@ -154,14 +156,14 @@ async fn one_session(
         limits: Limits::default(),
         looks: looks.clone(),
     };
-    let left = session::run(&link, &setup, |ready| {
+    let work = session::run(&link, &setup, |ready| {
         if ready {
             health.ready();
         } else {
             health.waiting("leaving");
         }
-    })
-    .await;
+    });
+    let left = link.standing(work).await;
     match left {
         // the socket ends with the process; closing in order would hand messages on too early
         Ok(left) => {

@@ -8,14 +8,15 @@
 
 mod log;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use flowlift_azkaban::ProjectName;
-use flowlift_common::Seen;
 use flowlift_common::amqp::{AmqpError, Link, Sender, Start, StreamReader};
 use flowlift_common::ledger::{self, Attempt, AttemptEvent};
 use flowlift_common::topology::ATTEMPTS;
+use flowlift_common::{RunId, Seen};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -77,6 +78,18 @@ impl OpenAttempts {
         }
         let state = self.shared.lock();
         Ok((state.log.open_for(project), state.log.seen_for(project)))
+    }
+
+    /// These runs were cancelled before this consumer began to read.
+    pub fn cancel(&self, runs: impl IntoIterator<Item = RunId>) {
+        self.shared.lock().log.cancel(runs);
+    }
+
+    /// The runs of which nothing is begun any more. After [`Self::open_for`] these are at least those by which a former holder
+    /// settled anything.
+    #[must_use]
+    pub fn cancelled(&self) -> BTreeSet<RunId> {
+        self.shared.lock().log.cancelled().clone()
     }
 
     /// Writes down that an upload begins; its body may be sent when this returns.

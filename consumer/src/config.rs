@@ -17,6 +17,8 @@ const GRACE: Duration = Duration::from_secs(60);
 const LONGEST_GRACE: Duration = Duration::from_secs(24 * 3_600);
 /// More connections than any Azkaban has threads.
 const MOST_CONNECTIONS: u16 = 1_000;
+/// More series than that are a burden for Prometheus.
+const MOST_PROJECTS: usize = 1_000;
 /// clap's own mistakes are usage mistakes too.
 const USAGE: u8 = 64;
 
@@ -39,6 +41,15 @@ pub struct Cli {
         value_name = "HOST:PORT"
     )]
     pub metrics_listen: Option<String>,
+    /// Count changes by project too, for the first N projects that come (all others together are "other"); every
+    /// project is a series more in Prometheus, so at most 1000 [default: 0, no project is a label]
+    #[arg(
+        long,
+        env = "FLOWLIFT_METRICS_PROJECTS",
+        hide_env_values = true,
+        value_name = "N"
+    )]
+    pub metrics_projects: Option<String>,
     /// How long begun uploads may take to finish after the first SIGTERM or Ctrl-C, like 60s or 2m; what is not finished
     /// then stays queued [default: 60s]
     #[arg(long, env = "FLOWLIFT_GRACE", hide_env_values = true, value_name = "TIME")]
@@ -139,6 +150,8 @@ pub struct Config {
     pub host: String,
     /// Where metrics and health are answered.
     pub metrics_listen: Listen,
+    /// How many projects may be labels of a metric.
+    pub metrics_projects: usize,
     /// How long begun uploads may take after the first signal.
     pub grace: Duration,
     /// Connections to Azkaban over all consumers; `None`: as recorded.
@@ -161,6 +174,10 @@ impl Config {
             host: host(),
             metrics_listen: said(cli.metrics_listen)
                 .map(listen)
+                .transpose()?
+                .unwrap_or_default(),
+            metrics_projects: said(cli.metrics_projects)
+                .map(projects)
                 .transpose()?
                 .unwrap_or_default(),
             grace: said(cli.grace).map(grace).transpose()?.unwrap_or(GRACE),
@@ -213,6 +230,13 @@ fn connections(value: String) -> Result<u16, ConfigError> {
     match value.trim().parse() {
         Ok(count) if (1..=MOST_CONNECTIONS).contains(&count) => Ok(count),
         _ => Err(wrong("--azkaban-connections", value, "a number from 1 to 1000")),
+    }
+}
+
+fn projects(value: String) -> Result<usize, ConfigError> {
+    match value.trim().parse() {
+        Ok(count) if count <= MOST_PROJECTS => Ok(count),
+        _ => Err(wrong("--metrics-projects", value, "a number from 0 to 1000")),
     }
 }
 

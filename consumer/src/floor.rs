@@ -5,6 +5,7 @@
 
 mod azkaban;
 mod leaving;
+mod state;
 mod tasks;
 mod words;
 
@@ -16,6 +17,7 @@ use flowlift_azkaban::ProjectName;
 use flowlift_azkaban::client::Client;
 use flowlift_common::Seen;
 use flowlift_common::amqp::{AmqpError, Sender};
+use flowlift_common::steer::{Hold, SteerEvent, Steering};
 use flowlift_common::topology::parked_queue;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
@@ -26,9 +28,10 @@ use crate::hands::{DESKS, Hands};
 use crate::held::Held;
 use crate::lease::Lease;
 use crate::looks::{Look, Looks};
-use crate::metrics::Metrics;
+use crate::metrics::{InHand, Metrics};
 use crate::permits::{Permit, Permits};
 use crate::project::{Action, Arrival, Event, Landing, Limits, PlanAsk, Project, Settlement};
+use crate::rates::Rates;
 use crate::settle;
 
 /// After a look that Azkaban did not answer, the next try.
@@ -88,6 +91,7 @@ enum What {
     Permit(Box<Permit>),
     Settled {
         receipts: Vec<u64>,
+        changes: u64,
         uploaded: bool,
         unwritten: bool,
     },
@@ -117,6 +121,8 @@ pub struct Floor {
     /// Projects that want to turn to Azkaban while it is away.
     kept_waiting: Vec<String>,
     draining: BTreeSet<u16>,
+    steering: Steering,
+    rates: Rates,
     desks: Arc<Semaphore>,
     tasks: JoinSet<()>,
     back: mpsc::UnboundedSender<Back>,
@@ -125,9 +131,9 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// An empty floor.
+    /// An empty floor; this is what people have asked of the work so far.
     #[must_use]
-    pub fn new(tools: Tools) -> Self {
+    pub fn new(tools: Tools, steering: Steering) -> Self {
         let (back, answers) = mpsc::unbounded_channel();
         Self {
             tools,
@@ -138,6 +144,8 @@ impl Floor {
             breaker: Breaker::default(),
             kept_waiting: Vec::new(),
             draining: BTreeSet::new(),
+            steering,
+            rates: Rates::default(),
             desks: Arc::new(Semaphore::new(DESKS as usize)),
             tasks: JoinSet::new(),
             back,
@@ -232,7 +240,12 @@ impl Floor {
 
     fn furnish(&self, project: &ProjectName, shard: u16) -> Room {
         let hands = self.hands(project);
-        let heart = Project::new(self.tools.limits, rand::random());
+        let mut heart = Project::new(self.tools.limits, rand::random());
+        let hold = self.steering.hold(project);
+        if hold != Hold::No {
+            // with nothing in hand there is nothing to be done about it
+            heart.handle(Event::Hold(hold), self.now_ms());
+        }
         Room {
             shard,
             heart,
@@ -243,6 +256,25 @@ impl Floor {
             timer: None,
             probing: false,
         }
+    }
+
+    /// Takes what somebody asks of the work; a pause says how each project in hand is held from now on.
+    pub fn steered(&mut self, event: SteerEvent) -> Vec<News> {
+        self.steering.take(event);
+        let rooms = self.rooms.iter();
+        let holds: Vec<(String, Hold)> = rooms
+            .map(|(key, room)| (key.clone(), self.steering.hold(&room.hands.project)))
+            .collect();
+        holds
+            .into_iter()
+            .flat_map(|(key, hold)| self.hear(&key, Event::Hold(hold)))
+            .collect()
+    }
+
+    /// What people have asked of the work.
+    #[must_use]
+    pub fn steering(&self) -> &Steering {
+        &self.steering
     }
 
     /// Waits for the next answer or timer and deals with it.
@@ -312,10 +344,13 @@ impl Floor {
             }
             What::Settled {
                 receipts,
+                changes,
                 uploaded,
                 unwritten,
             } => {
                 room.hands.work().settled(uploaded, unwritten);
+                let (messages, now) = (receipts.len() as u64, self.now_ms());
+                self.rates.settled(changes, messages, u64::from(uploaded), now);
                 for receipt in receipts {
                     self.let_go(receipt);
                 }
@@ -433,8 +468,11 @@ impl Floor {
             }
             Action::Make => self.run(key, async move { What::Heard(hands.make().await) }),
             Action::Plan(ask) => {
-                let held = self.in_hand(&ask);
-                self.run(key, async move { What::Heard(hands.plan(ask, held).await) });
+                let (held, cancelled) = (self.in_hand(&ask), self.tools.attempts.cancelled());
+                self.run(
+                    key,
+                    async move { What::Heard(hands.plan(ask, held, cancelled).await) },
+                );
             }
             Action::Announce => {
                 let attempts = Arc::clone(&self.tools.attempts);
@@ -540,6 +578,7 @@ impl Floor {
         self.run(key, async move {
             match tasks::settle_one(&sender, &attempts, &hands, &settlement, &held, &metrics).await {
                 Ok(()) => What::Settled {
+                    changes: settlement.changes.len() as u64,
                     receipts: settlement.receipts,
                     uploaded: settlement.uploaded,
                     unwritten: settlement.unwritten,
@@ -556,9 +595,16 @@ impl Floor {
         self.tools.metrics.floor(self.held.len(), active, fenced);
     }
 
-    /// The age of the oldest message in hand, by when it was received.
+    /// What the messages in hand tell about time.
     #[must_use]
-    pub fn oldest(&self) -> Option<Instant> {
-        self.held.values().map(|held| held.since).min()
+    pub fn times(&self) -> InHand {
+        let received = self.held.values().map(|held| held.since).min();
+        let published = self.held.values().filter_map(|held| held.published_ms).min();
+        InHand {
+            since_received: received.map(|since| since.elapsed()),
+            since_published: published
+                .map(|at_ms| Duration::from_millis(tasks::wall_ms().saturating_sub(at_ms))),
+            deadline_ms: self.held.values().filter_map(|held| held.deadline_ms).min(),
+        }
     }
 }

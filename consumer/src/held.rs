@@ -17,11 +17,37 @@ pub struct Held {
     pub shard: u16,
     /// When it came.
     pub since: Instant,
+    /// When it was published first, by the producer's clock in ms since 1970.
+    pub published_ms: Option<u64>,
+    /// When its run should be done, in ms since 1970.
+    pub deadline_ms: Option<u64>,
     /// The delivery itself.
     pub delivery: Delivery,
 }
 
 impl Held {
+    /// A delivery that came just now. Where its headers do not tell the times, its body does.
+    #[must_use]
+    pub fn new(receipt: u64, shard: u16, delivery: Delivery) -> Self {
+        let mut held = Self {
+            receipt,
+            shard,
+            since: Instant::now(),
+            published_ms: None,
+            deadline_ms: None,
+            delivery,
+        };
+        held.published_ms = held.number("flowlift-published");
+        held.deadline_ms = held.number("flowlift-deadline");
+        if held.published_ms.is_none()
+            && let Ok(envelope) = held.open()
+        {
+            held.published_ms = Some(envelope.published_ms);
+            held.deadline_ms = envelope.deadline_ms;
+        }
+        held
+    }
+
     /// The project by the headers, or by the body where a foreign producer left them out.
     #[must_use]
     pub fn project(&self) -> Option<ProjectName> {
@@ -58,11 +84,7 @@ impl Held {
     /// How many changes it holds, as far as its headers say.
     #[must_use]
     pub fn changes(&self) -> u64 {
-        let number = |name| match self.headers()?.inner().get(name)? {
-            AMQPValue::LongLongInt(number) => u64::try_from(*number).ok(),
-            _ => None,
-        };
-        match (number("flowlift-first"), number("flowlift-last")) {
+        match (self.number("flowlift-first"), self.number("flowlift-last")) {
             (Some(first), Some(last)) => last.saturating_sub(first).saturating_add(1),
             _ => 1,
         }
@@ -70,6 +92,13 @@ impl Held {
 
     fn headers(&self) -> Option<&FieldTable> {
         self.delivery.properties.headers().as_ref()
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        match self.headers()?.inner().get(name)? {
+            AMQPValue::LongLongInt(number) => u64::try_from(*number).ok(),
+            _ => None,
+        }
     }
 
     fn text(&self, name: &str) -> Option<String> {

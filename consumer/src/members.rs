@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use flowlift_common::amqp::{AmqpError, Link, Sender};
+use flowlift_common::state::Ask;
 use flowlift_common::topology::HELLO;
 use futures_util::StreamExt as _;
 use lapin::Consumer;
@@ -95,6 +96,12 @@ pub async fn listen(link: &Link) -> Result<Consumer, AmqpError> {
     Ok(channel
         .basic_consume(queue, "".into(), options, FieldTable::default())
         .await?)
+}
+
+/// Whether a word is a question how this consumer is; then the queue that the answer goes to.
+#[must_use]
+pub fn asked(body: &[u8]) -> Option<String> {
+    serde_json::from_slice::<Ask>(body).ok().map(|ask| ask.ask_to)
 }
 
 /// Says a word: `joined` right after subscribing.

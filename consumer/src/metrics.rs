@@ -2,22 +2,30 @@
 //!
 //! Rooms tell events in their own words; what a series is called and which label an event gets is decided here alone. Labels
 //! come from closed sets and all their series stand at zero from the first scrape, so that rates and alerts work from the
-//! first event on. Projects are no labels: there are too many of them.
+//! first event on. Projects are labels of one counter only, which is off unless asked for: there are too many of them.
 
+mod calls;
 mod document;
 mod errors;
+mod levels;
 mod make;
+mod projects;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flowlift_azkaban::ProjectName;
 use flowlift_common::ledger::Outcome;
-use prometheus::{Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
+use prometheus::proto::MetricType;
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry, TextEncoder};
 
 use crate::held::Held;
 use crate::project::Settlement;
+use levels::Levels;
+pub use levels::{InHand, Waiting};
 use make::Maker;
+use projects::Projects;
 
 /// What became of a message.
 const MESSAGE_RESULTS: [&str; 4] = ["settled", "dead", "parked", "returned"];
@@ -48,16 +56,9 @@ pub struct Metrics {
     verify: Histogram,
     schedule: Histogram,
     fence: Histogram,
-    oldest_change_age: Gauge,
-    messages_held: IntGauge,
-    projects_active: IntGauge,
-    fences_waiting: IntGauge,
-    shards_held: IntGauge,
-    messages_parked: IntGauge,
-    breaker_open: IntGauge,
-    permits_held: IntGauge,
-    permits_waiting: IntGauge,
-    amqp_connected: IntGauge,
+    azkaban_call: HistogramVec,
+    levels: Levels,
+    projects: Option<Projects>,
 }
 
 impl Default for Metrics {
@@ -67,9 +68,15 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All series, at zero.
+    /// All series, at zero; no project is a label.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_projects(0)
+    }
+
+    /// The same, with changes counted by project for the first so many of them.
+    #[must_use]
+    pub fn with_projects(projects: usize) -> Self {
         let maker = Maker::new();
         let metrics = Self {
             changes: maker.counters(
@@ -97,16 +104,9 @@ impl Metrics {
             verify: maker.step("verify_seconds", "Reading a project back after an upload"),
             schedule: maker.step("schedule_seconds", "Bringing schedules to what is wanted and reading them back"),
             fence: maker.latency("fence_seconds", "Waiting for uploads that were left open to land or to be impossible"),
-            oldest_change_age: maker.gauge("oldest_change_age_seconds", "Age of the oldest message in hand since it was received; 0 with none in hand"),
-            messages_held: maker.level("messages_held", "Messages in hand: received and not settled"),
-            projects_active: maker.level("projects_active", "Projects with something in hand"),
-            fences_waiting: maker.level("fences_waiting", "Projects that wait for an upload that was left open"),
-            shards_held: maker.level("shards_held", "Shards that fall to this consumer among those it knows of"),
-            messages_parked: maker.level("messages_parked", "Messages of projects that cannot go on, in the parked queues of the shards that fall to this consumer"),
-            breaker_open: maker.level("breaker_open", "Whether Azkaban counts as away: 1, and one project asks for all, or 0"),
-            permits_held: maker.level("permits_held", "Permits for connections to Azkaban held by this consumer"),
-            permits_waiting: maker.level("permits_waiting", "Permits for connections to Azkaban that this consumer waits for"),
-            amqp_connected: maker.level("amqp_connected", "Whether RabbitMQ is connected: 1 or 0"),
+            azkaban_call: maker.steps("azkaban_call_seconds", "Azkaban's answers, by call: from sending a request to the end of its answer, or to its failure", &["call"]),
+            levels: Levels::of(&maker),
+            projects: Projects::of(&maker, projects),
             registry: maker.finish(),
         };
         metrics.begin_at_zero();
@@ -127,6 +127,9 @@ impl Metrics {
         for (class, code) in errors::ALL {
             self.azkaban_errors.with_label_values(&[class, code]);
         }
+        for call in calls::all() {
+            self.azkaban_call.with_label_values(&[call]);
+        }
     }
 
     /// What Prometheus reads.
@@ -137,10 +140,26 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
-    /// The contract for people: docs/METRICS.md.
+    /// The contract for people: the first part of docs/METRICS.md.
     #[must_use]
-    pub fn document(&self) -> String {
-        document::write(&self.registry.gather())
+    pub fn document() -> String {
+        document::write(&Self::with_projects(1).registry.gather())
+    }
+
+    /// The names of all series, as Prometheus stores them: histograms have three each.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let families = self.registry.gather();
+        let series = families.iter().flat_map(|family| {
+            let name = family.name().to_owned();
+            match family.get_field_type() {
+                MetricType::HISTOGRAM => ["_bucket", "_sum", "_count"]
+                    .map(|end| format!("{name}{end}"))
+                    .to_vec(),
+                _ => vec![name],
+            }
+        });
+        series.collect()
     }
 
     /// A message came.
@@ -152,6 +171,7 @@ impl Metrics {
     /// Outcomes are confirmed and messages acknowledged; `published` says when, by receipt, `held` are the deliveries.
     pub fn settled(
         &self,
+        project: &ProjectName,
         settlement: &Settlement,
         published: &HashMap<u64, u64>,
         held: &[Arc<Held>],
@@ -166,6 +186,9 @@ impl Metrics {
             .filter(|held| settlement.receipts.contains(&held.receipt))
         {
             observe(&self.message_held, held.since.elapsed());
+        }
+        if let Some(projects) = &self.projects {
+            projects.count(project, settlement.changes.len() as u64);
         }
         for (id, last) in &settlement.changes {
             self.changes.with_label_values(&[last.outcome.as_str()]).inc();
@@ -186,17 +209,6 @@ impl Metrics {
     /// Messages were moved to the parked queue.
     pub fn messages_parked(&self, count: u64) {
         self.messages.with_label_values(&["parked"]).inc_by(count);
-    }
-
-    /// So many messages lie in the parked queues.
-    pub fn parked(&self, messages: u64) {
-        self.messages_parked
-            .set(i64::try_from(messages).unwrap_or(i64::MAX));
-    }
-
-    /// Azkaban counts as away, or works.
-    pub fn breaker(&self, open: bool) {
-        self.breaker_open.set(i64::from(open));
     }
 
     /// An abandoned upload was found over a newer one.
@@ -267,47 +279,14 @@ impl Metrics {
         self.azkaban_errors.with_label_values(&[class, code]).inc();
     }
 
-    /// The connection to RabbitMQ came about or ended.
-    pub fn amqp_connected(&self, connected: bool) {
-        self.amqp_connections.inc_by(u64::from(connected));
-        self.amqp_connected.set(i64::from(connected));
-    }
-
     /// Shards were lost with work in hand.
     pub fn leases_lost(&self, shards: u64) {
         self.lost_leases.inc_by(shards);
-    }
-
-    /// How long the oldest message has been in hand.
-    pub fn oldest_in_hand(&self, age: Option<Duration>) {
-        self.oldest_change_age.set(age.unwrap_or_default().as_secs_f64());
-    }
-
-    /// Messages in hand, projects with something in hand, and those of them behind a fence.
-    pub fn floor(&self, held: usize, active: usize, fenced: usize) {
-        set(&self.messages_held, held);
-        set(&self.projects_active, active);
-        set(&self.fences_waiting, fenced);
-    }
-
-    /// Shards that fall to this consumer.
-    pub fn shards_held(&self, shards: usize) {
-        set(&self.shards_held, shards);
-    }
-
-    /// Permits held and waited for.
-    pub fn permits(&self, held: usize, waiting: usize) {
-        set(&self.permits_held, held);
-        set(&self.permits_waiting, waiting);
     }
 }
 
 fn observe(histogram: &Histogram, time: Duration) {
     histogram.observe(time.as_secs_f64());
-}
-
-fn set(gauge: &IntGauge, value: usize) {
-    gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
 }
 
 #[cfg(test)]

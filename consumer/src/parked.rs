@@ -3,7 +3,7 @@
 //! Whoever would be served a shard looks after its parked queue. All that lies there goes back to the shard; what still cannot
 //! go on is parked anew. Order does not matter: rank decides. The pause doubles while the queue does not stay empty.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use flowlift_common::amqp::{AmqpError, Link, Sender};
@@ -45,6 +45,20 @@ impl Pauses {
         true
     }
 
+    /// What lies there waits for somebody to end a pause: it comes back as seldom as can be.
+    pub fn is_paused(&mut self, shard: u16, now: Instant) {
+        let (_, pause) = self
+            .shards
+            .entry(shard)
+            .or_insert((now + self.longest, self.longest));
+        *pause = self.longest;
+    }
+
+    /// Comes back with the next look.
+    pub fn hurry(&mut self, shard: u16, now: Instant) {
+        self.shards.insert(shard, (now, self.first / 2));
+    }
+
     /// Nothing lies there.
     pub fn is_empty_now(&mut self, shard: u16) {
         self.shards.remove(&shard);
@@ -68,12 +82,19 @@ impl Parked {
         })
     }
 
-    /// Looks at the parked queues of these shards; returns how many messages lie there still.
+    /// Looks at the parked queues of these shards; returns how many messages lie there still. `paused`: shards of projects that
+    /// somebody paused; `hurried`: shards whose messages come back now.
     ///
     /// # Errors
     /// [`AmqpError`]: the connection broke. What was moved and not acknowledged comes twice, which changes nothing.
-    pub async fn look(&mut self, shards: &[u16]) -> Result<u64, AmqpError> {
-        let mut parked = 0;
+    pub async fn look(
+        &mut self,
+        shards: &[u16],
+        paused: &BTreeSet<u16>,
+        hurried: &BTreeSet<u16>,
+    ) -> Result<u64, AmqpError> {
+        let (mut parked, now) = (0, Instant::now());
+        hurried.iter().for_each(|shard| self.pauses.hurry(*shard, now));
         for shard in shards {
             let queue = parked_queue(*shard);
             let Some(first) = self.get(&queue).await? else {
@@ -81,6 +102,9 @@ impl Parked {
                 continue;
             };
             let count = u64::from(first.message_count) + 1;
+            if paused.contains(shard) {
+                self.pauses.is_paused(*shard, Instant::now());
+            }
             if self.pauses.is_over(*shard, Instant::now()) {
                 tracing::info!(shard, messages = count, "trying again what was parked");
                 self.bring_back(*shard, &queue, first, count).await?;

@@ -1,11 +1,11 @@
 //! A batch, planned: the messages' bodies read, their changes on the base, what the heart has to know of it. Pure.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use flowlift_azkaban::ProjectName;
 use flowlift_common::envelope::DecodeError;
-use flowlift_common::{Change, Envelope, Order, Seen};
+use flowlift_common::{Change, Envelope, Order, RunId, Seen};
 
 use crate::base::Base;
 use crate::plan::{Asked, ChangeId, Changes, Decision, Kind, Plan, format_for, plan};
@@ -53,7 +53,7 @@ impl Message for Opened {
     }
 }
 
-/// Plans messages on a base; `exists`: the project is there.
+/// Plans messages on a base; `exists`: the project is there, `cancelled`: runs that are to be applied no more.
 #[must_use]
 pub fn prepare(
     base: &Base,
@@ -61,6 +61,7 @@ pub fn prepare(
     ask: &PlanAsk,
     messages: &[impl Message],
     seen: &Seen,
+    cancelled: &BTreeSet<RunId>,
 ) -> (Planned, Plan) {
     let mut planned = Planned {
         may_create: !exists,
@@ -75,10 +76,10 @@ pub fn prepare(
             Err(error @ DecodeError::Unreadable(_)) => planned.unreadable.push((receipt, error.to_string())),
         }
     }
-    let mut asked: Vec<Asked<'_>> = heads.iter().flat_map(Head::asked).collect();
+    let mut asked: Vec<Asked<'_>> = heads.iter().flat_map(|head| head.asked(cancelled)).collect();
     let format = format_for(base, &asked);
     asked.retain(|one| !ask.settled.contains(&one.id) && !ask.held_back.contains(&one.id));
-    let at_home = |one: &Asked<'_>| exists || one.rules.create || one.kind == Kind::Check;
+    let at_home = |one: &Asked<'_>| exists || one.rules.create || one.kind == Kind::Check || one.cancelled;
     let homeless: Vec<ChangeId> = asked
         .iter()
         .filter(|one| !at_home(one))
@@ -122,8 +123,9 @@ impl Head {
         }
     }
 
-    fn asked(&self) -> impl Iterator<Item = Asked<'_>> {
+    fn asked(&self, cancelled: &BTreeSet<RunId>) -> impl Iterator<Item = Asked<'_>> {
         let (receipt, envelope) = (self.receipt, &self.envelope);
+        let cancelled = cancelled.contains(&envelope.run);
         self.changes.iter().map(move |&(seq, kind)| Asked {
             id: ChangeId { receipt, seq },
             order: Order {
@@ -133,6 +135,7 @@ impl Head {
             },
             owner: &envelope.owner,
             rules: envelope.rules,
+            cancelled,
             kind,
         })
     }
@@ -176,8 +179,6 @@ impl<M: Message> Changes for Bodies<'_, M> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use flowlift_azkaban::{FlowName, Format};
     use flowlift_common::envelope::Rules;
     use flowlift_common::{Act, Change, RunId};
@@ -223,9 +224,16 @@ mod tests {
     fn after_an_upload_that_was_given_up_the_next_one_is_made_even_if_it_changes_nothing() {
         let messages = [(1, Ok(deletion(1)))];
         let upload = |exists: bool, seen: &Seen| {
-            prepare(&Base::empty(), exists, &ask(&[]), &messages, seen)
-                .0
-                .upload
+            prepare(
+                &Base::empty(),
+                exists,
+                &ask(&[]),
+                &messages,
+                seen,
+                &BTreeSet::new(),
+            )
+            .0
+            .upload
         };
         assert!(upload(true, &Seen::of_doubt()));
         assert!(!upload(true, &Seen::default()));
@@ -242,6 +250,7 @@ mod tests {
                 &ask(held_back),
                 &messages,
                 &Seen::default(),
+                &BTreeSet::new(),
             )
             .1
             .format

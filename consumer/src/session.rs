@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use flowlift_azkaban::client::Client;
-use flowlift_common::amqp::{self, AmqpError, Link, Needs, Sender};
+use flowlift_common::amqp::{self, AmqpError, Link, Needs, Sender, Wishes};
+use flowlift_common::ledger;
+use flowlift_common::steer::SteerEvent;
 use flowlift_common::topology::{PREFETCH, Retention, shard_of};
 use lapin::Consumer;
 use lapin::message::Delivery;
@@ -19,12 +21,13 @@ use crate::held::Held;
 use crate::lease::Lease;
 use crate::looks::Looks;
 use crate::members::{self, Members};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Waiting};
 use crate::parked::{self, Parked};
 use crate::permits::Permits;
 use crate::project::Limits;
 use crate::settle;
 use crate::shards::{FromShard, Shards};
+use crate::waiting::{self, Queues};
 
 /// How often gauges are brought up to date.
 const TICK: Duration = Duration::from_secs(1);
@@ -86,11 +89,12 @@ pub async fn run(link: &Arc<Link>, setup: &Setup, ready: impl Fn(bool)) -> Resul
         },
     )
     .await?;
+    setup.metrics.shards(setup.shards);
     let mut session = Session::open(link, setup).await?;
     ready(true);
     let ended = session.work().await;
     ready(false);
-    setup.metrics.shards_held(0);
+    setup.metrics.session_over();
     match ended {
         Ok(left) => Ok(left),
         Err(error) => {
@@ -108,11 +112,18 @@ struct Session<'s> {
     shards: Shards,
     messages: mpsc::UnboundedReceiver<FromShard>,
     words: Consumer,
+    wishes: Wishes,
+    /// When it subscribed, ms since 1970.
+    since_ms: u64,
     members: Members,
     permits: Permits,
     lease: Lease,
     parked: Option<Parked>,
+    /// Shards whose parked messages come back at once.
+    hurried: BTreeSet<u16>,
     unparking: JoinSet<(Parked, Result<u64, AmqpError>)>,
+    queues: Option<Queues>,
+    looking: JoinSet<(Queues, Result<Waiting, AmqpError>)>,
 }
 
 impl<'s> Session<'s> {
@@ -120,6 +131,8 @@ impl<'s> Session<'s> {
         let sender = Sender::open(link).await?;
         let permits = Permits::open(link, setup.permits).await?;
         let attempts = Arc::new(OpenAttempts::open(link).await?);
+        let (steering, wishes) = Wishes::open(link, &sender).await?;
+        attempts.cancel(steering.cancelled().iter().copied());
         let lease = Lease::new(link.heartbeat() / 2);
         let tools = Tools {
             consumer: setup.name.as_str().into(),
@@ -144,15 +157,20 @@ impl<'s> Session<'s> {
         Ok(Self {
             setup,
             sender,
-            floor: Floor::new(tools),
+            floor: Floor::new(tools, steering),
             shards,
             messages,
             words,
+            wishes,
+            since_ms: wall_ms(),
             members,
             permits,
             lease,
             parked: Some(Parked::open(link, setup.limits.unpark).await?),
+            hurried: BTreeSet::new(),
             unparking: JoinSet::new(),
+            queues: Some(Queues::open(link).await?),
+            looking: JoinSet::new(),
         })
     }
 
@@ -160,12 +178,14 @@ impl<'s> Session<'s> {
         let mut tick = tokio::time::interval(TICK);
         let mut said = Instant::now();
         let mut parked = tokio::time::interval(parked::EVERY.min(self.setup.limits.unpark.0));
+        let mut waiting = tokio::time::interval(waiting::EVERY);
         loop {
             tokio::select! {
                 () = self.setup.stop.cancelled() => return self.leave().await,
                 news = self.floor.turn() => self.heed(news?).await?,
                 Some(message) = self.messages.recv() => self.take(message).await?,
                 word = members::next(&mut self.words) => self.hear(&word?).await?,
+                wish = self.wishes.next() => self.steer(wish?).await?,
                 _ = tick.tick() => {
                     self.gauges();
                     if said.elapsed() >= members::EVERY {
@@ -178,6 +198,14 @@ impl<'s> Session<'s> {
                 Some(Ok((parked, looked))) = self.unparking.join_next() => {
                     self.parked = Some(parked);
                     self.setup.metrics.parked(looked?);
+                    if !self.hurried.is_empty() {
+                        self.look_after_parked();
+                    }
+                }
+                _ = waiting.tick() => self.look_at_queues(),
+                Some(Ok((queues, looked))) = self.looking.join_next() => {
+                    self.queues = Some(queues);
+                    self.setup.metrics.waiting(looked?);
                 }
             }
         }
@@ -226,12 +254,7 @@ impl<'s> Session<'s> {
     }
 
     fn hold(&mut self, shard: u16, delivery: Delivery) -> Held {
-        Held {
-            receipt: self.floor.next_receipt(),
-            shard,
-            since: Instant::now(),
-            delivery,
-        }
+        Held::new(self.floor.next_receipt(), shard, delivery)
     }
 
     /// A message that no project can take.
@@ -244,6 +267,10 @@ impl<'s> Session<'s> {
     }
 
     async fn hear(&mut self, word: &[u8]) -> Result<(), AmqpError> {
+        if let Some(queue) = members::asked(word) {
+            self.tell(queue);
+            return Ok(());
+        }
         let Some(joined) = self.members.hear(word, Instant::now()) else {
             return Ok(());
         };
@@ -260,6 +287,37 @@ impl<'s> Session<'s> {
         );
         let news = self.floor.drain(&lost);
         self.heed(news).await
+    }
+
+    /// Answers how this consumer is, beside everything else; a broken connection is noticed elsewhere.
+    fn tell(&mut self, queue: String) {
+        let shards = self.members.shards(self.setup.shards, Instant::now());
+        let mut state = self.floor.state(shards);
+        state.since_ms = self.since_ms;
+        state.permits_held = self.permits.held() as u64;
+        state.permits_waiting = self.permits.waiting() as u64;
+        let (sender, body) = (self.sender.clone(), ledger::encode(&state));
+        tokio::spawn(async move {
+            if let Err(error) = sender.answer(&queue, &body).await {
+                tracing::debug!(%error, "a question could not be answered");
+            }
+        });
+    }
+
+    /// Heeds a wish. What was set aside for a pause comes back as soon as the pause has ended.
+    async fn steer(&mut self, wish: SteerEvent) -> Result<(), AmqpError> {
+        words(&wish);
+        if let SteerEvent::Resumed {
+            project: Some(project),
+            ..
+        } = &wish
+        {
+            self.hurried.insert(shard_of(project, self.setup.shards));
+        }
+        let news = self.floor.steered(wish);
+        self.heed(news).await?;
+        self.look_after_parked();
+        Ok(())
     }
 
     async fn heed(&mut self, news: Vec<News>) -> Result<(), AmqpError> {
@@ -318,9 +376,26 @@ impl<'s> Session<'s> {
     fn look_after_parked(&mut self) {
         let mine = self.members.shards(self.setup.shards, Instant::now());
         if let Some(mut parked) = self.parked.take() {
+            let hurried = std::mem::take(&mut self.hurried);
+            let paused = self.floor.steering().projects();
+            let paused = paused.filter_map(|pause| pause.project.as_ref());
+            let paused: BTreeSet<u16> = paused
+                .map(|project| shard_of(project, self.setup.shards))
+                .collect();
             self.unparking.spawn(async move {
-                let looked = parked.look(&mine).await;
+                let looked = parked.look(&mine, &paused, &hurried).await;
                 (parked, looked)
+            });
+        }
+    }
+
+    /// Has the shards that fall to us counted, beside everything else.
+    fn look_at_queues(&mut self) {
+        let mine = self.members.shards(self.setup.shards, Instant::now());
+        if let Some(queues) = self.queues.take() {
+            self.looking.spawn(async move {
+                let looked = queues.look(&mine).await;
+                (queues, looked)
             });
         }
     }
@@ -328,8 +403,36 @@ impl<'s> Session<'s> {
     fn gauges(&mut self) {
         self.floor.count();
         let metrics = &self.setup.metrics;
-        metrics.oldest_in_hand(self.floor.oldest().map(|since| since.elapsed()));
+        metrics.in_hand(self.floor.times());
+        let steering = self.floor.steering();
+        metrics.paused(steering.projects().count(), steering.all().is_some());
         metrics.shards_held(self.members.shards(self.setup.shards, Instant::now()).len());
         metrics.permits(self.permits.held(), self.permits.waiting());
     }
+}
+
+fn words(wish: &SteerEvent) {
+    match wish {
+        SteerEvent::Cancelled { run, who, .. } => {
+            tracing::info!(%run, who, "a run is cancelled: what has not begun of it is settled as cancelled");
+        }
+        SteerEvent::Paused {
+            project: Some(project),
+            who,
+            ..
+        } => tracing::info!(%project, who, "paused: nothing new is begun in this project"),
+        SteerEvent::Paused { who, .. } => tracing::info!(who, "paused: nothing new is begun"),
+        SteerEvent::Resumed {
+            project: Some(project),
+            who,
+            ..
+        } => tracing::info!(%project, who, "resumed: work on this project goes on"),
+        SteerEvent::Resumed { who, .. } => tracing::info!(who, "resumed: work goes on"),
+        SteerEvent::Mark { .. } => {}
+    }
+}
+
+fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

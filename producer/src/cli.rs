@@ -2,6 +2,7 @@
 
 pub mod dead;
 pub mod runs;
+pub mod steer;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,6 +80,14 @@ pub enum Command {
     Delete(DeleteArgs),
     /// Follow a run until all its changes have their outcome
     Wait(WaitArgs),
+    /// How the work is now: backlog, rate, consumers, what they have in hand
+    Status(StatusArgs),
+    /// Settle what has not begun of a run as cancelled
+    Cancel(steer::CancelArgs),
+    /// Begin nothing new, in a project or at all
+    Pause(steer::HoldArgs),
+    /// End a pause
+    Resume(steer::HoldArgs),
     /// Past runs, the newest last
     Runs(runs::RunsArgs),
     /// What became of a project's, a flow's or a run's changes
@@ -141,6 +150,30 @@ pub struct SourceArgs {
     pub format: Format,
 }
 
+/// Where a run's totals go, for programs that end before anybody scrapes them; shared by `publish` and `wait`.
+#[derive(Debug, Args)]
+pub struct MetricsArgs {
+    /// At the end write the run's totals to this file, for node_exporter's textfile collector (it reads *.prom)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "FLOWLIFT_METRICS_TEXTFILE",
+        hide_env_values = true,
+        help_heading = "Metrics"
+    )]
+    pub metrics_textfile: Option<PathBuf>,
+    /// At the end send them to this Pushgateway, as job flowlift; a longer path such as
+    /// http://gateway:9091/metrics/job/flowlift/team/a is taken as it is
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "FLOWLIFT_METRICS_PUSH",
+        hide_env_values = true,
+        help_heading = "Metrics"
+    )]
+    pub metrics_push: Option<String>,
+}
+
 /// `flowlift publish`.
 #[derive(Debug, Args)]
 #[command(after_help = PUBLISH_EXAMPLES)]
@@ -181,6 +214,9 @@ pub struct PublishArgs {
     /// Agree beforehand, for targets marked as protected
     #[arg(long, short)]
     pub yes: bool,
+    /// Where its totals go.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
 }
 
 const PUBLISH_EXAMPLES: &str = "\
@@ -203,6 +239,7 @@ Examples:
   flowlift publish ./project.zip --project night --into team-a --owner team-a --no-create
   flowlift publish ./project --project night --prune --dry-run
   flowlift publish ./project --project night --deadline 07:00
+  flowlift publish ./project --project night --wait --metrics-textfile /var/lib/node_exporter/flowlift.prom
   generate | flowlift publish - --project night --stream";
 
 /// `flowlift delete`.
@@ -277,6 +314,29 @@ pub struct WaitArgs {
     /// End as soon as a threshold cannot hold any more, and cancel the run
     #[arg(long, requires = "threshold")]
     pub abort_on_fail: bool,
+    /// Where its totals go.
+    #[command(flatten)]
+    pub metrics: MetricsArgs,
+}
+
+/// `flowlift status`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It needs RabbitMQ alone: queues are counted there, consumers answer over it. Rates are those of the
+last minute, and the time that is left follows from them.
+
+Examples:
+  flowlift status
+  flowlift status --watch
+  flowlift status --json | jq .backlog.waiting
+  flowlift status --watch --every 10s >> night.log")]
+pub struct StatusArgs {
+    /// Look again and again, on a screen of its own; a line each where there is no terminal
+    #[arg(long)]
+    pub watch: bool,
+    /// With --watch: the time between two looks
+    #[arg(long, value_parser = duration, value_name = "TIME", default_value = "1s", requires = "watch")]
+    pub every: Duration,
 }
 
 /// `flowlift verify`.

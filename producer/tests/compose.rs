@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
+#[path = "shared/build.rs"]
+mod build;
+
 use std::collections::BTreeMap;
 use std::env;
 use std::io::{BufRead as _, BufReader, Read};
@@ -170,19 +173,7 @@ fn our_services_work_together_with_the_files_own_commands_and_settings() {
         println!("skipped: no broker (dev/broker run -- cargo test starts one)");
         return;
     };
-    // the other programs are built by `cargo test --workspace` already, by a narrower one perhaps not
-    let built = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--quiet",
-            "-p",
-            "flowlift-consumer",
-            "-p",
-            "azkaban-standin",
-        ])
-        .current_dir(root())
-        .status();
-    assert!(built.unwrap().success());
+    build::others();
     let services = services();
     let (standin, metrics) = (free_port(), free_port());
     let broker = url

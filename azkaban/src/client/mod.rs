@@ -52,6 +52,25 @@ pub struct ClientConfig {
     pub request_timeout: Duration,
     /// The limit for making a connection.
     pub connect_timeout: Duration,
+    /// Hears how long each request took.
+    pub watch: Option<Watch>,
+}
+
+/// Hears of each request by its call, and how long it took, whether it was answered or not.
+#[derive(Clone)]
+pub struct Watch(Arc<dyn Fn(&'static str, Duration) + Send + Sync>);
+
+impl Watch {
+    /// Calls this each time; it must not block.
+    pub fn new(hear: impl Fn(&'static str, Duration) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(hear))
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
 }
 
 impl ClientConfig {
@@ -65,6 +84,7 @@ impl ClientConfig {
             sessions: 4,
             request_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(10),
+            watch: None,
         }
     }
 }

@@ -70,7 +70,11 @@ impl Client {
             let slot = session::take(&self.pool).await?;
             let form = form(slot.id(), project, file_name, zip.clone(), body)?;
             let request = self.wire.post("/manager").multipart(form);
-            let answer = match self.wire.send(request, timeout, UPLOAD_ANSWER_LIMIT).await {
+            let answer = match self
+                .wire
+                .send("upload", request, timeout, UPLOAD_ANSWER_LIMIT)
+                .await
+            {
                 Ok(answer) => answer,
                 Err(failure) => return Err(self.upload_failed(project, failure, body.all_sent())),
             };

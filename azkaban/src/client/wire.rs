@@ -4,7 +4,7 @@
 //! redirect is followed (Azkaban says "failed" by redirecting), no cookie is kept (a stale one hides a good session).
 
 use std::error::Error as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use reqwest::header::{CONNECTION, HeaderMap, HeaderValue};
@@ -12,7 +12,7 @@ use reqwest::{RequestBuilder, Response, Url, redirect};
 
 use super::answer::Answer;
 use super::error::{ClientError, Result};
-use super::{ClientConfig, text_of};
+use super::{ClientConfig, Watch, text_of};
 
 /// The largest answer that is no zip; 10,000 flows are listed in 360 kB.
 pub(super) const ANSWER_LIMIT: usize = 64 << 20;
@@ -23,6 +23,7 @@ pub(super) struct Wire {
     http: reqwest::Client,
     url: String,
     timeout: Duration,
+    watch: Option<Watch>,
 }
 
 /// How a request ended without an answer.
@@ -69,6 +70,7 @@ impl Wire {
             http,
             url,
             timeout: config.request_timeout,
+            watch: config.watch.clone(),
         })
     }
 
@@ -94,7 +96,7 @@ impl Wire {
         request: RequestBuilder,
         limit: usize,
     ) -> Result<Answer> {
-        self.send(request, self.timeout, limit)
+        self.send(call, request, self.timeout, limit)
             .await
             .map_err(|failure| self.error(call, failure))
     }
@@ -107,7 +109,7 @@ impl Wire {
         request: RequestBuilder,
         upto: usize,
     ) -> Result<(Answer, Option<Response>)> {
-        read(request, self.timeout, upto)
+        self.read(call, request, self.timeout, upto)
             .await
             .map_err(|failure| self.error(call, failure))
     }
@@ -115,14 +117,30 @@ impl Wire {
     /// Sends a request and reads the whole answer.
     pub(super) async fn send(
         &self,
+        call: &'static str,
         request: RequestBuilder,
         timeout: Duration,
         limit: usize,
     ) -> Result<Answer, Failure> {
-        match read(request, timeout, limit).await? {
+        match self.read(call, request, timeout, limit).await? {
             (answer, None) => Ok(answer),
             (_, Some(_)) => Err(Failure::TooLarge(limit)),
         }
+    }
+
+    async fn read(
+        &self,
+        call: &'static str,
+        request: RequestBuilder,
+        timeout: Duration,
+        upto: usize,
+    ) -> Result<(Answer, Option<Response>), Failure> {
+        let begun = Instant::now();
+        let answered = read(request, timeout, upto).await;
+        if let Some(Watch(hear)) = &self.watch {
+            hear(call, begun.elapsed());
+        }
+        answered
     }
 
     /// A failure of a call whose repetition does no harm.

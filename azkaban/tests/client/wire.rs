@@ -1,10 +1,11 @@
 //! What every request has, and how the ones that are no uploads fail.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use axum::response::Response;
 use bytes::Bytes;
-use flowlift_azkaban::client::{Client, ClientError, ErrorClass, ScheduleId};
+use flowlift_azkaban::client::{Client, ClientError, ErrorClass, ScheduleId, Watch};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -54,6 +55,39 @@ async fn no_redirect_is_followed_by_any_call() {
         "{errors:?}"
     );
     assert!(fake.seen().iter().all(|seen| seen.path != "/trap"));
+}
+
+#[tokio::test]
+async fn every_request_is_watched_by_the_name_of_its_call_whether_answered_or_not() {
+    let fake = Fake::start(|_| async { redirect() }).await;
+    let heard: Arc<Mutex<BTreeSet<&str>>> = Arc::default();
+    let hearing = Arc::clone(&heard);
+    let config = flowlift_azkaban::client::ClientConfig {
+        watch: Some(Watch::new(move |call, _took| {
+            hearing.lock().unwrap().insert(call);
+        })),
+        ..config(&fake.url)
+    };
+    every_call(&Client::new(config).unwrap()).await;
+    let heard: Vec<&str> = heard.lock().unwrap().iter().copied().collect();
+    let expected = [
+        "create project",
+        "delete project",
+        "download",
+        "fetchJobInfo",
+        "fetchProjectLogs",
+        "fetchSchedules",
+        "fetchallprojects",
+        "fetchflowgraph",
+        "fetchprojectflows",
+        "getProjectId",
+        "login",
+        "removeSched",
+        "scheduleCronFlow",
+        "status",
+        "upload",
+    ];
+    assert_eq!(heard, expected);
 }
 
 #[tokio::test]

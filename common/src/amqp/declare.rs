@@ -17,16 +17,19 @@ const CHANNELS: usize = 16;
 /// [`AmqpError::Arguments`] where one stands there with other arguments; [`AmqpError::TooOld`] where the broker does not
 /// know what 4.0 knows; [`AmqpError::Access`] without the right to configure; [`AmqpError::Lost`].
 pub async fn declare(link: &Link, shards: u16, retention: &Retention) -> Result<(), AmqpError> {
-    let mut queues = topology::queues(shards, retention);
-    leave_ledger(link, &mut queues, retention).await?;
-    // the target of dead-lettering first: what is dead-lettered before it stands comes minutes late
-    queues.sort_by_key(|queue| queue.name != topology::DEAD);
-    let (first, rest) = queues.split_at(1);
-    some(link, first).await?;
-    let share = rest.len().div_ceil(CHANNELS).max(1);
-    let shares: FuturesUnordered<_> = rest.chunks(share).map(|queues| some(link, queues)).collect();
-    shares.try_collect::<()>().await?;
-    exchanges(link).await
+    let work = async {
+        let mut queues = topology::queues(shards, retention);
+        leave_ledger(link, &mut queues, retention).await?;
+        // the target of dead-lettering first: what is dead-lettered before it stands comes minutes late
+        queues.sort_by_key(|queue| queue.name != topology::DEAD);
+        let (first, rest) = queues.split_at(1);
+        some(link, first).await?;
+        let share = rest.len().div_ceil(CHANNELS).max(1);
+        let shares: FuturesUnordered<_> = rest.chunks(share).map(|queues| some(link, queues)).collect();
+        shares.try_collect::<()>().await?;
+        exchanges(link).await
+    };
+    link.standing(work).await
 }
 
 /// The exchanges, all of them fanouts, and the queues behind them.
@@ -96,12 +99,15 @@ pub(super) async fn declare_again(link: &Link, shards: u16, name: &str) -> Resul
 
 /// Declares some queues on a channel of their own.
 async fn some(link: &Link, queues: &[Queue]) -> Result<(), AmqpError> {
-    let channel = link.channel().await?;
-    for queue in queues {
-        one(&channel, queue, link).await?;
-    }
-    channel.close(200, "done".into()).await?;
-    Ok(())
+    let work = async {
+        let channel = link.channel().await?;
+        for queue in queues {
+            one(&channel, queue, link).await?;
+        }
+        channel.close(200, "done".into()).await?;
+        Ok(())
+    };
+    link.standing(work).await
 }
 
 async fn one(channel: &Channel, queue: &Queue, link: &Link) -> Result<(), AmqpError> {

@@ -20,23 +20,26 @@ pub struct Depth {
 /// # Errors
 /// [`AmqpError::Missing`]; [`AmqpError::Lost`].
 pub async fn depth(link: &Link, queue: &str) -> Result<Depth, AmqpError> {
-    // a channel of its own: a missing queue closes it
-    let channel = link.channel().await?;
-    let options = QueueDeclareOptions {
-        passive: true,
-        ..Default::default()
+    let work = async {
+        // a channel of its own: a missing queue closes it
+        let channel = link.channel().await?;
+        let options = QueueDeclareOptions {
+            passive: true,
+            ..Default::default()
+        };
+        let asked = channel.queue_declare(queue.into(), options, FieldTable::default());
+        let found = asked.await.map_err(|error| match error.kind() {
+            ErrorKind::ProtocolError(amqp) if amqp.get_id() == 404 => AmqpError::Missing {
+                queue: queue.to_owned(),
+                reason: amqp.get_message().to_string(),
+            },
+            _ => error.into(),
+        })?;
+        channel.close(200, "done".into()).await?;
+        Ok(Depth {
+            waiting: found.message_count(),
+            consumers: found.consumer_count(),
+        })
     };
-    let asked = channel.queue_declare(queue.into(), options, FieldTable::default());
-    let found = asked.await.map_err(|error| match error.kind() {
-        ErrorKind::ProtocolError(amqp) if amqp.get_id() == 404 => AmqpError::Missing {
-            queue: queue.to_owned(),
-            reason: amqp.get_message().to_string(),
-        },
-        _ => error.into(),
-    })?;
-    channel.close(200, "done".into()).await?;
-    Ok(Depth {
-        waiting: found.message_count(),
-        consumers: found.consumer_count(),
-    })
+    link.standing(work).await
 }

@@ -108,6 +108,11 @@ impl<'a> Letters<'a> {
 
     /// The next one; none when nothing is left that nobody holds.
     pub async fn next(&mut self) -> Result<Option<Found>, AmqpError> {
+        let link = self.link;
+        link.standing(self.receive()).await
+    }
+
+    async fn receive(&mut self) -> Result<Option<Found>, AmqpError> {
         let (mut asked, mut late) = (false, 0);
         loop {
             let page = match self.page.as_mut() {
@@ -152,6 +157,11 @@ impl<'a> Letters<'a> {
 
     /// Gives back what was not removed, in its order.
     pub async fn give_back(self) -> Result<(), AmqpError> {
+        let link = self.link;
+        link.standing(self.end()).await
+    }
+
+    async fn end(self) -> Result<(), AmqpError> {
         // the last page has room: what the others give back would come to it, and lie behind them afterwards
         self.end_page().await?;
         let several = self.channels.len() > 1;

@@ -4,7 +4,7 @@ use lapin::protocol::AMQPErrorKind;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 
-use super::probe;
+use super::{probe, standing};
 use crate::topology::Disagreement;
 
 /// The oldest RabbitMQ whose quorum queues honour consumer priorities with a single active consumer.
@@ -12,6 +12,8 @@ const OLDEST: (u32, u32) = (4, 0);
 /// Seconds between signs of life, unless the address says otherwise. The broker's own 60 would leave the messages of a
 /// consumer on a cut-off machine with it for minutes.
 const HEARTBEAT_S: u16 = 20;
+/// How long a broker may take to let somebody in.
+const CONNECTING: std::time::Duration = std::time::Duration::from_secs(30);
 /// How long a broker may take to answer that a connection is closed.
 const CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -136,9 +138,14 @@ impl Link {
             return Err(AmqpError::TooOld { broker, version });
         }
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connection = Connection::connect_uri(uri, properties)
-            .await
-            .map_err(|error| connecting(&error, &broker))?;
+        let connecting = Connection::connect_uri(uri, properties);
+        let connection = match tokio::time::timeout(CONNECTING, connecting).await {
+            Ok(connected) => connected.map_err(|error| refused(&error, &broker))?,
+            Err(_) => {
+                let reason = format!("no answer within {} s", CONNECTING.as_secs());
+                return Err(AmqpError::Unreachable { broker, reason });
+            }
+        };
         Ok(Self { connection, broker })
     }
 
@@ -147,6 +154,10 @@ impl Link {
     /// lapin 4.12 keeps the error that closed a channel under the channel's number. Numbers come again after 2,047 channels,
     /// and then a new channel fails with that old error, once per number: the next number is free of it.
     pub async fn channel(&self) -> Result<Channel, AmqpError> {
+        self.standing(self.open_channel()).await
+    }
+
+    async fn open_channel(&self) -> Result<Channel, AmqpError> {
         loop {
             match self.connection.create_channel().await {
                 Ok(channel) => return Ok(channel),
@@ -162,6 +173,17 @@ impl Link {
     fn is_of_old(&self, error: &lapin::Error) -> bool {
         let soft = matches!(error.kind(), ErrorKind::ProtocolError(amqp) if matches!(amqp.kind(), AMQPErrorKind::Soft(_)));
         soft && self.connection.status().connected()
+    }
+
+    /// Runs something on this connection; see [`standing()`].
+    ///
+    /// # Errors
+    /// The work's own, and [`AmqpError::Lost`].
+    pub async fn standing<T, E: From<AmqpError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        standing(self.connection.status(), work).await
     }
 
     /// The connection itself, for its events and its state.
@@ -196,7 +218,7 @@ impl Link {
     }
 }
 
-fn connecting(error: &lapin::Error, broker: &str) -> AmqpError {
+fn refused(error: &lapin::Error, broker: &str) -> AmqpError {
     let broker = broker.to_owned();
     let reason = match error.kind() {
         ErrorKind::ProtocolError(amqp) => amqp.get_message().to_string(),

@@ -3,6 +3,7 @@
 //! lapin's own recovery stays off: it leaves consumers hanging without a word when its tries are used up and brings back
 //! consumers nobody reads. Whoever holds a [`Link`] drops everything on the first error and connects anew.
 
+mod consumers;
 mod declare;
 mod depth;
 mod letters;
@@ -14,9 +15,12 @@ mod record;
 mod run;
 mod send;
 mod setup;
+mod standing;
 mod stream;
 mod tail;
+mod wishes;
 
+pub use consumers::Consumers;
 pub use declare::{declare, table};
 pub use depth::{Depth, depth};
 pub use letters::{Death, Facts, Found, Letters};
@@ -27,5 +31,7 @@ pub use record::{Needs, agree, permits, set_permits};
 pub use run::OpenRun;
 pub use send::{Headers, Sender, properties};
 pub use setup::set_up;
+pub use standing::standing;
 pub use stream::{Read, Start, StreamReader};
 pub use tail::{outcomes_until_now, runs_until_now};
+pub use wishes::{Wishes, cancel_run, wish};

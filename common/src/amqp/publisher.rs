@@ -22,6 +22,8 @@ const WINDOW: usize = 500;
 const WINDOW_BYTES: usize = 32 * 1024 * 1024;
 /// After this long without a confirm the broker is said to be blocked; publishing goes on waiting.
 const BLOCKED_AFTER: Duration = Duration::from_secs(10);
+/// How often is looked whether the connection of a confirm that is waited for still stands.
+const LOOK: Duration = Duration::from_secs(2);
 /// The delays between tries to connect anew.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -132,7 +134,7 @@ impl<F: FnMut(Notice)> Publisher<F> {
         action: impl AsyncFn(&Link) -> Result<T, AmqpError>,
     ) -> Result<T, AmqpError> {
         loop {
-            match action(&self.link).await {
+            match self.link.standing(action(&self.link)).await {
                 Err(AmqpError::Lost(reason)) => self.reconnect(reason).await?,
                 other => return other,
             }
@@ -146,7 +148,7 @@ impl<F: FnMut(Notice)> Publisher<F> {
 
     async fn transmit(&mut self, message: Outgoing, again: bool) -> Result<(), AmqpError> {
         loop {
-            match publish(&self.channel, &message).await {
+            match self.link.standing(publish(&self.channel, &message)).await {
                 Ok(confirm) => {
                     self.bytes += message.body.len();
                     self.window.push_back(Sent {
@@ -166,13 +168,21 @@ impl<F: FnMut(Notice)> Publisher<F> {
             return Ok(());
         };
         let begun = Instant::now();
+        let status = self.link.connection().status().clone();
+        let mut said = begun;
         let confirmed = loop {
-            if send::is_lost(begun.elapsed(), self.link.connection().status()) {
+            if send::is_lost(begun.elapsed(), &status) {
                 return self.reconnect("a confirm did not come".into()).await;
+            }
+            if said.elapsed() >= BLOCKED_AFTER {
+                said = Instant::now();
+                (self.notice)(Notice::Blocked);
             }
             tokio::select! {
                 confirmed = &mut first.confirm => break confirmed,
-                () = tokio::time::sleep(BLOCKED_AFTER) => (self.notice)(Notice::Blocked),
+                () = tokio::time::sleep(LOOK) => if !status.connected() {
+                    return self.reconnect("it ended while a confirm was waited for".into()).await;
+                },
                 () = self.stop.cancelled() => return Err(AmqpError::Lost("interrupted".into())),
             }
         };
@@ -230,7 +240,7 @@ impl<F: FnMut(Notice)> Publisher<F> {
         let link = Link::connect(&self.url, &self.name).await?;
         let channel = confirmed(&link).await?;
         for sent in &mut self.window {
-            sent.confirm = publish(&channel, &sent.message).await?;
+            sent.confirm = link.standing(publish(&channel, &sent.message)).await?;
         }
         (self.link, self.channel) = (link, channel);
         Ok(())
@@ -239,7 +249,11 @@ impl<F: FnMut(Notice)> Publisher<F> {
 
 async fn confirmed(link: &Link) -> Result<Channel, AmqpError> {
     let channel = link.channel().await?;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    let confirming = async {
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok::<(), AmqpError>(())
+    };
+    link.standing(confirming).await?;
     Ok(channel)
 }
 

@@ -35,16 +35,19 @@ pub async fn agree(link: &Link, needs: Needs<'_>) -> Result<Record, AmqpError> {
 
 /// The same with the records that were read.
 pub(super) async fn agree_on(link: &Link, needs: Needs<'_>, there: &[Record]) -> Result<Record, AmqpError> {
-    let folded = topology::fold(there);
-    let news = folded
-        .as_ref()
-        .is_none_or(|record| record.azkaban.is_none() && needs.azkaban.is_some());
-    let folded = match folded {
-        Some(folded) if !news => folded,
-        _ => write(link, needs).await?,
+    let work = async {
+        let folded = topology::fold(there);
+        let news = folded
+            .as_ref()
+            .is_none_or(|record| record.azkaban.is_none() && needs.azkaban.is_some());
+        let folded = match folded {
+            Some(folded) if !news => folded,
+            _ => write(link, needs).await?,
+        };
+        topology::agree(&folded, needs.shards, needs.azkaban)?;
+        Ok(folded)
     };
-    topology::agree(&folded, needs.shards, needs.azkaban)?;
-    Ok(folded)
+    link.standing(work).await
 }
 
 /// Appends a record and reads from the start until it appears: whatever stood before it counts first.
@@ -87,20 +90,26 @@ async fn append(link: &Link, ours: &Record) -> Result<Record, AmqpError> {
 ///
 /// [`agree`] has to come before: it writes the vhost's first record.
 pub async fn permits(link: &Link) -> Result<Option<u16>, AmqpError> {
-    let counted = topology::fold(&read(link).await?).and_then(|record| record.permits);
-    if counted.is_some() {
-        return Ok(counted);
-    }
-    let note = note(link, None).await?;
-    Ok(append(link, &note).await?.permits)
+    let work = async {
+        let counted = topology::fold(&read(link).await?).and_then(|record| record.permits);
+        if counted.is_some() {
+            return Ok(counted);
+        }
+        let note = note(link, None).await?;
+        Ok(append(link, &note).await?.permits)
+    };
+    link.standing(work).await
 }
 
 /// Records that number; whoever does so has laid the tokens before.
 ///
 /// [`agree`] has to come before: it writes the vhost's first record.
 pub async fn set_permits(link: &Link, permits: u16) -> Result<(), AmqpError> {
-    let note = note(link, Some(permits)).await?;
-    append(link, &note).await.map(drop)
+    let work = async {
+        let note = note(link, Some(permits)).await?;
+        append(link, &note).await.map(drop)
+    };
+    link.standing(work).await
 }
 
 /// A record that says nothing new but the permits: the rest is the first record's, which counts for it.
@@ -127,23 +136,26 @@ async fn note(link: &Link, permits: Option<u16>) -> Result<Record, AmqpError> {
 /// The records the broker counts. Its count of a stream lags for some seconds after a write: too few are read then, and a
 /// record too many is written, which changes nothing.
 pub(super) async fn read(link: &Link) -> Result<Vec<Record>, AmqpError> {
-    let channel = link.channel().await?;
-    let options = QueueDeclareOptions {
-        passive: true,
-        ..Default::default()
-    };
-    let count = channel
-        .queue_declare(RECORD.into(), options, FieldTable::default())
-        .await?
-        .message_count();
-    channel.close(200, "done".into()).await?;
-    let mut records = Vec::new();
-    if count > 0 {
-        let mut reader = StreamReader::open(link, RECORD, Start::First).await?;
-        for _ in 0..count {
-            records.extend(ledger::decode::<Record>(&reader.next().await?.body));
+    let work = async {
+        let channel = link.channel().await?;
+        let options = QueueDeclareOptions {
+            passive: true,
+            ..Default::default()
+        };
+        let count = channel
+            .queue_declare(RECORD.into(), options, FieldTable::default())
+            .await?
+            .message_count();
+        channel.close(200, "done".into()).await?;
+        let mut records = Vec::new();
+        if count > 0 {
+            let mut reader = StreamReader::open(link, RECORD, Start::First).await?;
+            for _ in 0..count {
+                records.extend(ledger::decode::<Record>(&reader.next().await?.body));
+            }
+            reader.close().await;
         }
-        reader.close().await;
-    }
-    Ok(records)
+        Ok(records)
+    };
+    link.standing(work).await
 }

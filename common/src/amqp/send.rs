@@ -9,7 +9,7 @@ use lapin::{BasicProperties, Channel, ConnectionStatus, PublisherConfirm};
 use tokio::time::timeout;
 
 use super::declare::declare_again;
-use super::{AmqpError, Link};
+use super::{AmqpError, Link, standing};
 use crate::envelope::Envelope;
 
 /// What an envelope's headers say, so that an unreadable body can still be accounted for.
@@ -17,7 +17,8 @@ use crate::envelope::Envelope;
 pub struct Headers {
     /// Texts: `flowlift-run`, `flowlift-project`.
     pub texts: Vec<(&'static str, String)>,
-    /// Numbers: `flowlift-version`, `flowlift-rank`, `flowlift-first`, `flowlift-last`.
+    /// Numbers: `flowlift-version`, `flowlift-rank`, `flowlift-first`, `flowlift-last`, `flowlift-published`, and
+    /// `flowlift-deadline` where there is one.
     pub numbers: Vec<(&'static str, i64)>,
 }
 
@@ -26,17 +27,20 @@ impl Headers {
     #[must_use]
     pub fn of(envelope: &Envelope, first: u64, last: u64) -> Self {
         let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let deadline = envelope.deadline_ms.map(|ms| ("flowlift-deadline", number(ms)));
+        let numbers = [
+            ("flowlift-version", i64::from(envelope.v)),
+            ("flowlift-rank", number(envelope.rank)),
+            ("flowlift-first", number(first)),
+            ("flowlift-last", number(last)),
+            ("flowlift-published", number(envelope.published_ms)),
+        ];
         Self {
             texts: vec![
                 ("flowlift-run", envelope.run.to_string()),
                 ("flowlift-project", envelope.project.to_string()),
             ],
-            numbers: vec![
-                ("flowlift-version", i64::from(envelope.v)),
-                ("flowlift-rank", number(envelope.rank)),
-                ("flowlift-first", number(first)),
-                ("flowlift-last", number(last)),
-            ],
+            numbers: numbers.into_iter().chain(deadline).collect(),
         }
     }
 }
@@ -95,21 +99,28 @@ impl Sender {
     /// Opens such a channel.
     pub async fn open(link: &Link) -> Result<Self, AmqpError> {
         let channel = link.channel().await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
         let status = link.connection().status().clone();
+        let confirming = async {
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            Ok::<(), AmqpError>(())
+        };
+        standing(&status, confirming).await?;
         Ok(Self { channel, status })
     }
 
     /// Waits for a confirm; an alarm of the broker may take as long as it takes.
     async fn confirmed(&self, mut confirm: PublisherConfirm) -> Result<Confirmation, AmqpError> {
-        loop {
-            if let Ok(confirmation) = timeout(CONFIRMED_WITHIN, &mut confirm).await {
-                return Ok(confirmation?);
+        let confirming = async {
+            loop {
+                if let Ok(confirmation) = timeout(CONFIRMED_WITHIN, &mut confirm).await {
+                    return Ok(confirmation?);
+                }
+                if is_lost(CONFIRMED_WITHIN, &self.status) {
+                    return Err(AmqpError::Lost("a confirm did not come".into()));
+                }
             }
-            if is_lost(CONFIRMED_WITHIN, &self.status) {
-                return Err(AmqpError::Lost("a confirm did not come".into()));
-            }
-        }
+        };
+        standing(&self.status, confirming).await
     }
 
     /// Sends to a queue by the default exchange; returns when the broker has it on disk (quorum: a majority has).
@@ -181,6 +192,16 @@ impl Sender {
             self.confirmed(confirm).await?,
             if exchange.is_empty() { queue } else { exchange },
         )
+    }
+
+    /// Answers to somebody's own queue; who has gone meanwhile needs no answer.
+    pub async fn answer(&self, queue: &str, body: &[u8]) -> Result<(), AmqpError> {
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        let confirm = self
+            .channel
+            .basic_publish("".into(), queue.into(), options, body, properties)
+            .await?;
+        judge(self.confirmed(confirm).await?, queue)
     }
 
     /// Says something to everybody who listens on an exchange, without waiting for listeners.

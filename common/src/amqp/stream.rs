@@ -3,9 +3,9 @@
 use futures_util::StreamExt as _;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, Consumer};
+use lapin::{Channel, ConnectionStatus, Consumer};
 
-use super::{AmqpError, Link};
+use super::{AmqpError, Link, standing};
 
 /// Records handed over ahead; each is under 1 MiB.
 const AHEAD: u16 = 100;
@@ -42,6 +42,7 @@ pub struct Read {
 pub struct StreamReader {
     channel: Channel,
     consumer: Consumer,
+    status: ConnectionStatus,
     /// Acknowledged after so many.
     together: u16,
     unacknowledged: u16,
@@ -64,28 +65,33 @@ impl StreamReader {
         from: Start,
         (ahead, together): (u16, u16),
     ) -> Result<Self, AmqpError> {
-        let channel = link.channel().await?;
-        channel.basic_qos(ahead, BasicQosOptions::default()).await?;
-        let mut arguments = FieldTable::default();
-        let offset = match from {
-            Start::First => AMQPValue::LongString("first".into()),
-            Start::Last => AMQPValue::LongString("last".into()),
-            Start::Next => AMQPValue::LongString("next".into()),
-            Start::Offset(offset) => AMQPValue::LongLongInt(i64::try_from(offset).unwrap_or(i64::MAX)),
-            Start::Since(ms) => AMQPValue::Timestamp(ms / 1000),
+        let work = async {
+            let channel = link.channel().await?;
+            channel.basic_qos(ahead, BasicQosOptions::default()).await?;
+            let mut arguments = FieldTable::default();
+            let offset = match from {
+                Start::First => AMQPValue::LongString("first".into()),
+                Start::Last => AMQPValue::LongString("last".into()),
+                Start::Next => AMQPValue::LongString("next".into()),
+                Start::Offset(offset) => AMQPValue::LongLongInt(i64::try_from(offset).unwrap_or(i64::MAX)),
+                Start::Since(ms) => AMQPValue::Timestamp(ms / 1000),
+            };
+            arguments.insert("x-stream-offset".into(), offset);
+            let consumer = channel
+                .basic_consume(
+                    stream.into(),
+                    "".into(),
+                    BasicConsumeOptions::default(),
+                    arguments,
+                )
+                .await?;
+            Ok::<_, AmqpError>((channel, consumer))
         };
-        arguments.insert("x-stream-offset".into(), offset);
-        let consumer = channel
-            .basic_consume(
-                stream.into(),
-                "".into(),
-                BasicConsumeOptions::default(),
-                arguments,
-            )
-            .await?;
+        let (channel, consumer) = link.standing(work).await?;
         Ok(Self {
             channel,
             consumer,
+            status: link.connection().status().clone(),
             together,
             unacknowledged: 0,
         })
@@ -93,6 +99,11 @@ impl StreamReader {
 
     /// The next record; waits for one to be written.
     pub async fn next(&mut self) -> Result<Read, AmqpError> {
+        let status = self.status.clone();
+        standing(&status, self.receive()).await
+    }
+
+    async fn receive(&mut self) -> Result<Read, AmqpError> {
         let Some(delivery) = self.consumer.next().await else {
             return Err(AmqpError::Lost(
                 "the broker ended the subscription to a stream".into(),
@@ -118,7 +129,8 @@ impl StreamReader {
 
     /// Ends the subscription.
     pub async fn close(self) {
-        if let Err(error) = self.channel.close(200, "done".into()).await {
+        let closing = async { Ok::<(), AmqpError>(self.channel.close(200, "done".into()).await?) };
+        if let Err(error) = standing(&self.status, closing).await {
             tracing::debug!(%error, "a stream's channel was gone before it was closed");
         }
     }

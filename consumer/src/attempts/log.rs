@@ -1,10 +1,10 @@
 //! The fold of the stream of attempts: begun without ended, by project.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use flowlift_azkaban::ProjectName;
-use flowlift_common::Seen;
 use flowlift_common::ledger::{self, Attempt, AttemptEvent};
+use flowlift_common::{RunId, Seen};
 
 /// An attempt that is open for so long is forgotten: whatever became of it, it cannot land any more.
 const FORGET_AFTER_MS: u64 = 48 * 3_600_000;
@@ -16,6 +16,7 @@ const LOOK_EVERY: u32 = 1_000;
 pub struct AttemptLog {
     open: HashMap<String, Vec<Open>>,
     seen: HashMap<String, Vec<Packed>>,
+    cancelled: BTreeSet<RunId>,
     records: u64,
     since_look: u32,
 }
@@ -50,6 +51,7 @@ impl AttemptLog {
                 landed,
             } => self.ended(&attempt, &project, landed),
             AttemptEvent::Seen { project, seen } => self.remember(&project, &seen),
+            AttemptEvent::Cancelled { run } => self.cancel([run]),
             AttemptEvent::Mark { .. } => {}
         }
         self.since_look += 1;
@@ -75,6 +77,17 @@ impl AttemptLog {
             all.merge(ledger::decode(&packed.body).unwrap_or_default());
         }
         all
+    }
+
+    /// Runs are cancelled.
+    pub fn cancel(&mut self, runs: impl IntoIterator<Item = RunId>) {
+        self.cancelled.extend(runs);
+    }
+
+    /// The cancelled runs.
+    #[must_use]
+    pub fn cancelled(&self) -> &BTreeSet<RunId> {
+        &self.cancelled
     }
 
     /// How many are open altogether.

@@ -39,12 +39,15 @@ fn what_is_said_is_taken() {
         "1m 30s",
         "--azkaban-connections",
         "4",
+        "--metrics-projects",
+        "20",
         "--log",
         "json",
     ])
     .unwrap();
     assert_eq!(config.name.as_deref(), Some("night-1"));
     assert_eq!(config.metrics_listen, Listen::At("[::]:9500".into()));
+    assert_eq!(config.metrics_projects, 20);
     assert_eq!(
         (config.grace, config.azkaban_connections),
         (Duration::from_secs(90), Some(4))
@@ -91,6 +94,10 @@ fn a_bad_value_is_one_sentence_and_exit_code_64() {
         (
             ["--azkaban-connections", "0"],
             "--azkaban-connections is \"0\", expected a number from 1 to 1000",
+        ),
+        (
+            ["--metrics-projects", "100000"],
+            "--metrics-projects is \"100000\", expected a number from 0 to 1000",
         ),
         (["--log", "loud"], "--log is \"loud\", expected human or json"),
         (
@@ -139,6 +146,7 @@ fn the_command_line_is_well_formed_and_help_shows_no_secret() {
         "--grace",
         "--log",
         "--azkaban-connections",
+        "--metrics-projects",
         "Examples:",
     ] {
         assert!(help.contains(word), "{word}");

@@ -161,7 +161,7 @@ pub(super) async fn settle_one(
         attempts.seen(&hands.project, seen).await?;
     }
     let published = settle::settle(sender, &facts, settlement, held).await?;
-    metrics.settled(settlement, &published, held, now_ms);
+    metrics.settled(&hands.project, settlement, &published, held, now_ms);
     words::tell(&hands.project, settlement, facts.upload.as_ref());
     Ok(())
 }

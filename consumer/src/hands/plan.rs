@@ -1,12 +1,13 @@
 //! Reads the bodies, plans, packs the zip; away from the async threads.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use flowlift_azkaban::{ProjectName, archive};
 use flowlift_common::envelope::DecodeError;
-use flowlift_common::{Envelope, Seen};
+use flowlift_common::{Envelope, RunId, Seen};
 use uuid::Uuid;
 
 use super::Hands;
@@ -18,8 +19,8 @@ use crate::project::{Event, PlanAsk, Planned};
 use crate::work::{BaseInHand, Prepared, ms_since};
 
 impl Hands {
-    /// Plans the messages on the base in hand.
-    pub async fn plan(&self, ask: PlanAsk, held: Vec<Arc<Held>>) -> Event {
+    /// Plans the messages on the base in hand; nothing of a cancelled run is begun any more.
+    pub async fn plan(&self, ask: PlanAsk, held: Vec<Arc<Held>>, cancelled: BTreeSet<RunId>) -> Event {
         let Some(base) = self.work().base.take() else {
             tracing::error!(project = %self.project, "no base in hand when planning: a bug");
             return Event::Planned(Planned::default());
@@ -34,9 +35,13 @@ impl Hands {
         }
         let begun = Instant::now();
         let project = self.project.clone();
-        let done =
-            tokio::task::spawn_blocking(move || work_out(base, &ask, &held, &project, &seen, from_scratch))
-                .await;
+        let before = Before {
+            seen,
+            cancelled,
+            from_scratch,
+        };
+        let work = move || work_out(base, &ask, &held, &project, &before);
+        let done = tokio::task::spawn_blocking(work).await;
         let (planned, prepared) = match done {
             Ok(done) => done,
             Err(error) => {
@@ -67,21 +72,34 @@ impl Message for InHand<'_> {
     }
 }
 
+/// What is known before a batch is planned, beside its base.
+struct Before {
+    seen: Seen,
+    cancelled: BTreeSet<RunId>,
+    from_scratch: bool,
+}
+
 fn work_out(
     base: BaseInHand,
     ask: &PlanAsk,
     held: &[Arc<Held>],
     project: &ProjectName,
-    seen: &Seen,
-    from_scratch: bool,
+    before: &Before,
 ) -> (Planned, Prepared) {
     let messages: Vec<InHand<'_>> = held.iter().map(|held| InHand { held, project }).collect();
-    let (planned, mut plan) = prepare(&base.base, base.exists, ask, &messages, seen);
+    let (planned, mut plan) = prepare(
+        &base.base,
+        base.exists,
+        ask,
+        &messages,
+        &before.seen,
+        &before.cancelled,
+    );
     let attempt = format!("flowlift-{}.zip", Uuid::now_v7().simple());
     let follows = base.base.active.as_ref().map_or(0, |active| active.version);
     let zip = if planned.upload {
         let tree = pack::contents(project, &base.base, &mut plan, &attempt);
-        if from_scratch {
+        if before.from_scratch {
             archive::write_zip(&tree).into()
         } else {
             pack::zip(&Arc::unwrap_or_clone(base.base).into_files(), &tree)

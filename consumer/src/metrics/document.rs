@@ -12,9 +12,14 @@ const HEAD: &str = "\
 
 Served at `/metrics` (`--metrics-listen`, by default 127.0.0.1:9464) in Prometheus' text format. Names, types and labels are a
 contract: they change only with a line in the changelog. All series of labelled metrics stand at zero from the first scrape. Times
-are in seconds, sizes in bytes. Projects are no labels: there are too many of them; logs name them.
+are in seconds, sizes in bytes. Projects are no labels, there are too many of them: logs name them. With `--metrics-projects N` one
+counter has them, for the first N that come.
 
-This page is written by the program's own tests (`UPDATE_DOCS=1 cargo test -p flowlift-consumer --lib metrics`).
+Dashboards and alerts made of these are in `deploy/grafana` and `deploy/prometheus`; what to do about an alert is in
+[RUNBOOK.md](RUNBOOK.md). A run's own totals, for programs that end before anybody scrapes them, are [below](#metrics-of-a-run).
+
+This page is written by the programs' own tests (`UPDATE_DOCS=1 cargo test -p flowlift-consumer --lib metrics`, the second part
+`UPDATE_DOCS=1 cargo test -p flowlift --lib metrics`).
 ";
 
 const QUESTIONS: &str = "
@@ -28,9 +33,14 @@ const QUESTIONS: &str = "
 | anything dead in the last hour | `sum(increase(flowlift_consumer_changes_total{outcome=\"dead\"}[1h])) > 0` |
 | is Azkaban the limit | `sum(flowlift_consumer_permits_waiting) > 0` |
 | who is connected | `sum(flowlift_consumer_amqp_connected)` |
+| messages that are not settled yet | `sum(flowlift_consumer_messages_waiting + flowlift_consumer_messages_held + flowlift_consumer_messages_parked)` |
+| when they will be, in seconds from now | `sum(flowlift_consumer_messages_waiting + flowlift_consumer_messages_held) / (sum(rate(flowlift_consumer_messages_total{result=\"settled\"}[5m])) > 0)` |
+| is every shard served | `max(flowlift_consumer_shards) - sum(flowlift_consumer_shards_held) == 0` |
+| how long Azkaban takes for a call, 95 of 100 | `histogram_quantile(0.95, sum by (le, call) (rate(flowlift_consumer_azkaban_call_seconds_bucket[5m])))` |
 | what Azkaban refuses | `sum by (class, code) (rate(flowlift_consumer_azkaban_errors_total[5m])) > 0` |
 
-What still lies in the queues is known to RabbitMQ alone: its plugin `rabbitmq_prometheus` has `rabbitmq_queue_messages_ready`.
+What lies in the queues consumers tell as well (`flowlift_consumer_messages_waiting`). Queue by queue RabbitMQ's own plugin
+`rabbitmq_prometheus` does: `rabbitmq_detailed_queue_messages_ready` at `/metrics/detailed?family=queue_coarse_metrics`.
 ";
 
 /// The page.
@@ -69,14 +79,14 @@ pub(super) fn write(families: &[MetricFamily]) -> String {
     page
 }
 
-/// `label`: its values. The values of the version are not listed, they are no closed set.
+/// `label`: its values. Versions and projects are not listed, they are no closed sets.
 fn labels(family: &MetricFamily) -> String {
     let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for pair in family.get_metric().iter().flat_map(|metric| metric.get_label()) {
         values.entry(pair.name()).or_default().insert(pair.value());
     }
     let listed = |(name, values): (&str, BTreeSet<&str>)| match name {
-        "version" => "`version`".to_owned(),
+        "version" | "project" => format!("`{name}`"),
         _ => format!("`{name}`: {}", Vec::from_iter(values).join(", ")),
     };
     values.into_iter().map(listed).collect::<Vec<_>>().join("; ")

@@ -1,7 +1,9 @@
 //! Makes and registers metrics: the prefix, the buckets, and why they are what they are.
 
 use prometheus::core::Collector;
-use prometheus::{Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
 
 /// Before every name of ours.
 pub(super) const PREFIX: &str = "flowlift_consumer_";
@@ -58,6 +60,12 @@ impl Maker {
     /// A step of work.
     pub(super) fn step(&self, name: &str, help: &str) -> Histogram {
         self.histogram(name, help, &STEP)
+    }
+
+    /// Steps of several kinds.
+    pub(super) fn steps(&self, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
+        let opts = HistogramOpts::from(opts(name, help)).buckets(STEP.to_vec());
+        self.add(HistogramVec::new(opts, labels))
     }
 
     /// A number of changes.

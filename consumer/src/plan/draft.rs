@@ -8,7 +8,7 @@ use bytes::Bytes;
 use flowlift_azkaban::name::fold;
 use flowlift_azkaban::{Format, Tree};
 use flowlift_common::manifest::Manifest;
-use flowlift_common::{Order, RunId, Seen};
+use flowlift_common::{Act, Change, Order, RunId, Seen};
 
 use super::claimants::Claimants;
 use super::{Asked, ChangeId, Changes, Decision, Kind, Wish};
@@ -86,7 +86,13 @@ impl<'b> Draft<'b> {
                 Some(reason) => {
                     draft.decided.insert(one.id, Decision::Dead(reason.clone()));
                 }
-                None => changes.with(one.id, &mut |change| draft.take(one, change)),
+                None => changes.with(one.id, &mut |change| {
+                    if one.cancelled && !draft.has(one, change) {
+                        draft.decided.insert(one.id, Decision::Cancelled);
+                    } else {
+                        draft.take(one, change);
+                    }
+                }),
             }
         }
         draft
@@ -125,6 +131,23 @@ impl<'b> Draft<'b> {
     pub(super) fn newest(&self, key: &str) -> Option<Order> {
         let entry = self.manifest.flows.get(key).map(|entry| entry.order);
         entry.max(self.manifest.gone_flows.get(key).copied())
+    }
+
+    /// Whether a change is in Azkaban already, as far as the manifest tells: an upload that nobody heard the end of brought it.
+    fn has(&self, one: &Asked<'_>, change: &Change) -> bool {
+        let (manifest, order) = (&self.manifest, one.order);
+        let is_it = |found: Option<Order>| found == Some(order);
+        match &change.act {
+            Act::Upsert(upsert) => upsert.body.flows().iter().any(|flow| {
+                let entry = manifest.flows.get(&flow.key());
+                is_it(entry.map(|entry| entry.order)) || entry.is_some_and(|entry| is_it(entry.cron_at))
+            }),
+            Act::Delete { flow } => is_it(manifest.gone_flows.get(&flow.key()).copied()),
+            Act::DeleteMatching(_) => manifest.gone_patterns.iter().any(|gone| gone.order == order),
+            Act::PutFile { path, .. } => is_it(manifest.files.get(path).map(|entry| entry.order)),
+            Act::DeleteFile { path } => is_it(manifest.gone_files.get(path).copied()),
+            Act::Check => false,
+        }
     }
 
     /// A file's content in the draft.

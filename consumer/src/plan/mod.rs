@@ -44,6 +44,8 @@ pub struct Asked<'a> {
     pub owner: &'a str,
     /// How it treats what it finds.
     pub rules: Rules,
+    /// Whether its run was cancelled: it is applied no more, unless it is already.
+    pub cancelled: bool,
     /// What is asked, as far as it is kept in memory: the change itself is read when it is its turn ([`Changes`]).
     pub kind: Kind,
 }
@@ -101,6 +103,8 @@ pub enum Decision {
     Restored,
     /// A newer one counts.
     Superseded,
+    /// Its run was cancelled before it began.
+    Cancelled,
     /// It cannot be applied; the reason is a clause for people.
     Dead(String),
 }
@@ -136,10 +140,9 @@ pub struct Plan {
 /// one that is left out for a while must not find a project of the other format when its turn comes.
 #[must_use]
 pub fn format_for(base: &Base, asked: &[Asked<'_>]) -> Format {
-    let oldest = asked.iter().min_by_key(|one| one.order);
-    let flows = asked
-        .iter()
-        .filter_map(|one| Some((one.order, one.kind.format()?)));
+    let wanted = || asked.iter().filter(|one| !one.cancelled);
+    let oldest = wanted().min_by_key(|one| one.order);
+    let flows = wanted().filter_map(|one| Some((one.order, one.kind.format()?)));
     base.format()
         .or_else(|| flows.min_by_key(|(order, _)| *order).map(|(_, format)| format))
         .or_else(|| oldest.map(|one| one.rules.format))

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 
+mod cancelled;
 mod order;
 
 struct Sent {
@@ -108,6 +109,7 @@ fn asked(sent: &Sent) -> Asked<'_> {
         },
         owner: &sent.owner,
         rules: sent.rules,
+        cancelled: false,
         kind: Kind::of(&sent.change, sent.rules),
     }
 }

@@ -168,6 +168,7 @@ impl Batch {
                 Decision::Unchanged => (Outcome::Unchanged, None),
                 Decision::Restored => (Outcome::Restored, None),
                 Decision::Superseded => (Outcome::Superseded, None),
+                Decision::Cancelled => (Outcome::Cancelled, None),
                 Decision::Dead(reason) => (Outcome::Dead, Some(reason)),
             };
             changes.push((id, Final { outcome, note }));

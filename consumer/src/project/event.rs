@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use flowlift_common::steer::Hold;
+
 use super::Final;
 use crate::plan::{ChangeId, Decision};
 
@@ -213,6 +215,8 @@ pub enum Event {
     Timer,
     /// Begin nothing new: the shard is handed over or the consumer leaves.
     Drain,
+    /// Somebody paused the project, or all of them, or has them go on.
+    Hold(Hold),
 }
 
 /// What a project wants done.

@@ -11,6 +11,7 @@
 mod batch;
 mod doubt;
 mod event;
+mod hold;
 mod linger;
 mod search;
 mod steps;
@@ -23,6 +24,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flowlift_common::backoff::Backoff;
+use flowlift_common::state::Step;
+use flowlift_common::steer::Hold;
 
 use crate::plan::ChangeId;
 
@@ -163,6 +166,7 @@ pub struct Project {
     /// Whether a former holder's open uploads were looked for, and messages were in hand ever since.
     taken_over: bool,
     draining: bool,
+    hold: Hold,
     has_permit: bool,
     /// Failures in a row.
     failures: u32,
@@ -192,6 +196,7 @@ impl Project {
             batch: Batch::default(),
             taken_over: false,
             draining: false,
+            hold: Hold::No,
             has_permit: false,
             failures: 0,
             own_failures: 0,
@@ -222,6 +227,24 @@ impl Project {
             } => Some(*next_ms),
             Phase::Waiting { until_ms } => Some(*until_ms),
             _ => None,
+        }
+    }
+
+    /// Where it is on its road, for people.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        match self.phase {
+            Phase::Idle | Phase::Parking => Step::Held,
+            Phase::Lingering(_) => Step::Gathering,
+            Phase::Permit => Step::Permit,
+            Phase::Takeover | Phase::Base | Phase::Making | Phase::Planning | Phase::Announcing => {
+                Step::Planning
+            }
+            Phase::Uploading => Step::Uploading,
+            Phase::Fence { .. } | Phase::Doubt { .. } => Step::Fenced,
+            Phase::Listing | Phase::Scheduling => Step::Verifying,
+            Phase::Settling => Step::Settling,
+            Phase::Waiting { .. } => Step::BackingOff,
         }
     }
 

@@ -21,6 +21,7 @@ impl Project {
         match (event, &self.phase) {
             (Event::Arrived(arrival), _) => self.arrived(arrival, now_ms, &mut out),
             (Event::Drain, _) => self.drain(now_ms, &mut out),
+            (Event::Hold(hold), _) => self.held(hold, now_ms, &mut out),
             (Event::Timer, _) => self.timer(now_ms, &mut out),
             (Event::Permit, Phase::Permit) => self.permitted(now_ms, &mut out),
             // a permit that comes after the wait was given up
@@ -58,16 +59,12 @@ impl Project {
                 linger.fill();
             }
         }
-        if self.phase == Phase::Idle && !self.draining {
-            if now_ms < self.parked_until_ms {
-                self.set_aside(now_ms, out);
-            } else {
-                self.linger(now_ms, full, out);
-            }
+        if self.phase == Phase::Idle {
+            self.waits(now_ms, out);
         }
     }
 
-    fn linger(&mut self, now_ms: u64, full: bool, out: &mut Vec<Action>) {
+    pub(super) fn linger(&mut self, now_ms: u64, full: bool, out: &mut Vec<Action>) {
         let mut linger = Linger::open(now_ms, &self.limits, self.last_upload, full);
         linger.hold(self.queue.iter().map(|arrival| arrival.changes).sum());
         self.enter(Phase::Lingering(linger), now_ms);
@@ -255,8 +252,8 @@ impl Project {
 
     /// Plans once more what an upload has carried.
     pub(super) fn base_anew(&mut self, now_ms: u64, out: &mut Vec<Action>) {
-        if self.draining {
-            return self.give_all_up(now_ms, out);
+        if self.is_stopped() {
+            return self.lay_down(now_ms, out);
         }
         self.read_base(now_ms, out);
     }
@@ -371,14 +368,14 @@ impl Project {
             self.taken_over &= !self.queue.is_empty();
         }
         self.enter(Phase::Idle, now_ms);
-        if self.draining {
+        if self.is_stopped() {
             let mut held = self.batch.give_up();
             self.queue.append(&mut held);
+            self.waits(now_ms, out);
         } else if !done {
             self.want_permit(now_ms, out);
-        } else if !self.queue.is_empty() {
-            let full = self.queue.iter().any(|arrival| arrival.window_full);
-            self.linger(now_ms, full, out);
+        } else {
+            self.waits(now_ms, out);
         }
     }
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flowlift_common::ledger::Outcome;
+use flowlift_common::steer::Hold;
 
 use super::*;
 use crate::plan::{ChangeId, Decision};
@@ -721,4 +722,78 @@ fn only_a_change_that_azkaban_stumbles_over_each_time_is_convicted() {
         ),
         "{database:?}"
     );
+}
+
+fn held(project: &mut Project, hold: Hold, now_ms: u64) -> Vec<Action> {
+    project.handle(Event::Hold(hold), now_ms)
+}
+
+#[test]
+fn while_everything_is_paused_messages_stay_in_hand_and_go_on_afterwards() {
+    let mut project = Project::new(FAST, 1);
+    assert!(held(&mut project, Hold::Everything, 0).is_empty());
+    assert!(project.handle(arrival(1), 1).is_empty());
+    assert_eq!(project.next_timer(), None, "nothing is begun by itself");
+    assert_eq!(project.receipts().collect::<Vec<_>>(), [1]);
+    assert_eq!(
+        held(&mut project, Hold::No, 1_000),
+        [Action::WantPermit],
+        "nothing has come for long"
+    );
+}
+
+#[test]
+fn a_pause_ends_what_is_not_begun_and_lets_an_upload_come_to_its_end() {
+    let mut project = Project::new(FAST, 1);
+    project.handle(arrival(1), 0);
+    assert_eq!(project.handle(Event::Timer, 10), [Action::WantPermit]);
+    assert_eq!(
+        held(&mut project, Hold::Everything, 11),
+        [Action::Abort, Action::DropPermit, Action::Forget]
+    );
+    assert!(project.is_quiet() && project.receipts().count() == 1);
+
+    let mut project = Project::new(FAST, 1);
+    uploading(&mut project, &[1]);
+    project.handle(arrival(2), 20);
+    assert!(held(&mut project, Hold::Project, 21).is_empty());
+    assert!(project.handle(TAKEN, 40).contains(&Action::List));
+    let actions = project.handle(Event::Listed(Ok(Ok(()))), 50);
+    assert_eq!(settlement(&actions).receipts, [1]);
+    assert_eq!(
+        project.handle(Event::Settled, 60),
+        [Action::Forget, Action::Park(vec![2])],
+        "what came meanwhile must not hold the window of its shard"
+    );
+}
+
+#[test]
+fn a_paused_project_is_set_aside_message_by_message_and_goes_on_with_what_comes_back() {
+    let mut project = Project::new(FAST, 1);
+    held(&mut project, Hold::Project, 0);
+    assert_eq!(project.handle(arrival(1), 1), [Action::Park(vec![1])]);
+    project.handle(arrival(2), 2);
+    assert_eq!(project.handle(Event::Parked, 3), [Action::Park(vec![2])]);
+    assert!(project.handle(Event::Parked, 4).is_empty() && project.is_quiet());
+    held(&mut project, Hold::No, 5);
+    assert!(project.handle(arrival(1), 6).is_empty());
+    assert_eq!(project.handle(Event::Timer, 56), [Action::WantPermit]);
+}
+
+#[test]
+fn an_upload_in_doubt_is_decided_during_a_pause_and_nothing_is_planned_anew() {
+    let mut project = Project::new(FAST, 1);
+    uploading(&mut project, &[1]);
+    project.handle(in_doubt(), 100);
+    assert!(held(&mut project, Hold::Everything, 101).is_empty());
+    assert!(project.is_fenced());
+    let late = 101 + 70_000 + 1_000;
+    project.handle(Event::Timer, late);
+    let actions = project.handle(Event::Looked(Ok(Landing::NotSeen)), late);
+    assert!(actions.contains(&Action::EndAttempt(Doubtful::Own, Landing::NotSeen)));
+    assert!(
+        !actions.contains(&Action::ReadBase) && project.is_quiet(),
+        "{actions:?}"
+    );
+    assert_eq!(project.receipts().collect::<Vec<_>>(), [1]);
 }

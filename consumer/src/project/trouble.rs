@@ -53,8 +53,8 @@ impl Project {
     pub(super) fn wait(&mut self, step: &'static str, text: String, now_ms: u64, out: &mut Vec<Action>) {
         let retry_in = self.backoff();
         out.push(Action::Say(LogLine::Trouble { step, text, retry_in }));
-        if self.draining {
-            return self.give_all_up(now_ms, out);
+        if self.is_stopped() {
+            return self.lay_down(now_ms, out);
         }
         self.drop_permit(out);
         self.enter(
@@ -92,9 +92,7 @@ impl Project {
     pub(super) fn parked(&mut self, now_ms: u64, out: &mut Vec<Action>) {
         self.taken_over &= !self.queue.is_empty();
         self.enter(Phase::Idle, now_ms);
-        if !self.queue.is_empty() && !self.draining {
-            self.set_aside(now_ms, out);
-        }
+        self.waits(now_ms, out);
     }
 
     pub(super) fn drop_permit(&mut self, out: &mut Vec<Action>) {

@@ -36,7 +36,7 @@ pub(crate) async fn ranks(link: &Link, runs: &[Run]) -> BTreeMap<String, u64> {
             RunEvent::Closed { .. } => {
                 missing.remove(id.as_str());
             }
-            RunEvent::Opening { .. } | RunEvent::Renewed { .. } => {}
+            RunEvent::Opening { .. } | RunEvent::Renewed { .. } | RunEvent::Cancelled { .. } => {}
         }
     }
     ranks

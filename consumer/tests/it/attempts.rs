@@ -77,7 +77,7 @@ async fn marks_before_end(link: &Link) -> usize {
         match ledger::decode(&read.body).unwrap() {
             AttemptEvent::Mark { .. } => marks += 1,
             AttemptEvent::Ended { .. } => return marks,
-            AttemptEvent::Seen { .. } | AttemptEvent::Begun(_) => {}
+            AttemptEvent::Seen { .. } | AttemptEvent::Begun(_) | AttemptEvent::Cancelled { .. } => {}
         }
     }
 }

@@ -12,3 +12,5 @@ mod permits;
 mod process;
 mod rig;
 mod road;
+mod steer;
+mod waiting;

@@ -34,9 +34,8 @@ async fn a_denied_project_is_parked_holds_nobody_up_and_comes_back_when_the_righ
         .find(|name| shard_of(&ProjectName::new(name.as_str()).unwrap(), SHARDS) == home);
     let run = rig.publish(&neighbour.unwrap(), vec![flow("c", "x")]).await;
     assert_eq!(rig.settled(run).await.count(Outcome::Applied), 1);
-    while rig.waiting(&parked_queue(home)).await == 0 {
-        tokio::task::yield_now().await;
-    }
+    rig.until_waiting(&parked_queue(home), |messages| messages > 0)
+        .await;
     // Azkaban has no call of ours for it: the project is made anew by the one who is denied
     admin.delete_project(&denied).await.unwrap();
     let state = rig.settled(waits).await;

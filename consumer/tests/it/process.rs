@@ -13,7 +13,7 @@ use crate::broker::{SHARDS, SOON};
 use crate::rig::{Rig, flow, flow_with};
 
 /// A running `flowlift-consumer`; killed when dropped.
-struct Program {
+pub(crate) struct Program {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
 }
@@ -42,14 +42,14 @@ impl Program {
         Self { child, log }
     }
 
-    async fn subscribed(rig: &Rig, url: &str, name: &str) -> Self {
+    pub(crate) async fn subscribed(rig: &Rig, url: &str, name: &str) -> Self {
         let mut program = Self::start(rig, url, name);
         program.until("subscribed").await;
         program
     }
 
     /// Reads the log up to a line with this text.
-    async fn until(&mut self, text: &str) -> String {
+    pub(crate) async fn until(&mut self, text: &str) -> String {
         let search = async {
             loop {
                 let line = self
@@ -68,7 +68,7 @@ impl Program {
             .unwrap_or_else(|_| panic!("no line with {text:?} came in time"))
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().expect("it runs").to_string();
         let sent = std::process::Command::new("kill")
             .args(["-s", name, &id])
@@ -77,7 +77,7 @@ impl Program {
         assert!(sent.success());
     }
 
-    async fn ended(&mut self) -> ExitStatus {
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
         tokio::time::timeout(SOON, self.child.wait())
             .await
             .expect("it ends in time")
@@ -85,7 +85,7 @@ impl Program {
     }
 }
 
-async fn upload_begins(rig: &Rig, count: u64) {
+pub(crate) async fn upload_begins(rig: &Rig, count: u64) {
     let mut look = tokio::time::interval(Duration::from_millis(5));
     let begun = async {
         while rig.standin.stats().uploads < count {

@@ -310,6 +310,21 @@ impl Rig {
     }
 }
 
+impl Rig {
+    /// Looks at a queue until so many messages wait in it.
+    pub(crate) async fn until_waiting(&self, queue: &str, enough: impl Fn(u32) -> bool) {
+        let look = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(50));
+            while !enough(self.waiting(queue).await) {
+                tick.tick().await;
+            }
+        };
+        tokio::time::timeout(ROAD, look)
+            .await
+            .expect("the queue comes to it in time");
+    }
+}
+
 async fn closed(link: &Link, run: RunId) -> RunState {
     let mut state = RunState::new(run);
     let mut runs = StreamReader::open(link, RUNS, Start::First).await.unwrap();

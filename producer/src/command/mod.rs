@@ -9,6 +9,8 @@ mod publish;
 mod report;
 mod runs;
 mod show;
+mod status;
+mod steer;
 mod topology;
 mod verify;
 mod wait;
@@ -17,8 +19,9 @@ use flowlift_azkaban::client::{Client, ClientConfig};
 use flowlift_common::config::Settings;
 use flowlift_common::shutdown::Shutdown;
 
-use crate::cli::{Cli, Command, Common, Topology};
+use crate::cli::{Cli, Command, Common, MetricsArgs, Topology};
 use crate::exit::{Failure, printed};
+use crate::metrics::{Sinks, Totals};
 use crate::reporter::Reporter;
 
 /// What every command gets.
@@ -29,6 +32,8 @@ pub struct Context {
     pub reporter: Reporter,
     /// Whether results are JSON.
     pub json: bool,
+    /// What a run came to so far.
+    pub totals: Totals,
 }
 
 impl Context {
@@ -38,6 +43,7 @@ impl Context {
             settings: Settings::load(&common.settings)?,
             reporter,
             json: common.json,
+            totals: Totals::default(),
         })
     }
 
@@ -75,12 +81,17 @@ impl Context {
 pub async fn run(cli: Cli, reporter: Reporter) -> Result<(), Failure> {
     let context = Context::new(&cli.common, reporter)?;
     match cli.command {
-        Command::Publish(args) => publish::run(&context, &args).await,
+        Command::Publish(args) if args.dry_run => publish::run(&context, &args).await,
+        Command::Publish(args) => told(&context, &args.metrics, publish::run(&context, &args)).await,
         Command::Delete(args) => delete::run(&context, &args).await,
-        Command::Wait(args) => wait::run(&context, &args).await,
+        Command::Wait(args) => told(&context, &args.metrics, wait::run(&context, &args)).await,
         Command::Runs(args) => runs::run(&context, &args).await,
         Command::Show(args) => show::run(&context, &args).await,
         Command::Report(args) => report::run(&context, &args).await,
+        Command::Status(args) => status::run(&context, &args).await,
+        Command::Cancel(args) => steer::cancel(&context, &args).await,
+        Command::Pause(args) => steer::pause(&context, &args).await,
+        Command::Resume(args) => steer::resume(&context, &args).await,
         Command::Verify(args) => verify::run(&context, &args).await,
         Command::List(args) => list::run(&context, &args).await,
         Command::Export(args) => export::run(&context, &args).await,
@@ -88,4 +99,18 @@ pub async fn run(cli: Cli, reporter: Reporter) -> Result<(), Failure> {
         Command::Config(args) => config::run(&context, &args),
         Command::Topology(Topology::Show) => topology::show(&context).await,
     }
+}
+
+/// Runs a command and tells its totals where they are wanted. How the run ended counts, not whether somebody heard of it.
+async fn told(
+    context: &Context,
+    args: &MetricsArgs,
+    run: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let sinks = Sinks::of(args)?;
+    let ended = run.await;
+    for trouble in sinks.tell(&context.totals, ended.is_ok()).await {
+        context.reporter.warn(&trouble.to_string());
+    }
+    ended
 }

@@ -193,6 +193,7 @@ pub(super) async fn followed(
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
     let (reporter, run) = (&context.reporter, published.run);
+    context.totals.queued(published.changes());
     if published.partial {
         print_json(context, published, None)?;
         return Err(Failure::Interrupted(format!(
@@ -222,6 +223,7 @@ pub(super) async fn followed(
     print_json(context, published, summary.as_ref())?;
     let mut good = true;
     if let Some(summary) = &summary {
+        context.totals.settled(summary.outcomes());
         good = summary.is_good();
         summary.lines().iter().for_each(|line| {
             if good {

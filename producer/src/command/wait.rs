@@ -22,6 +22,8 @@ pub(super) async fn run(context: &Context, args: &WaitArgs) -> Result<(), Failur
         abort_on_fail: args.abort_on_fail,
     };
     let ended = watched(context, wanted, judged, args.notify.as_deref(), &shutdown).await;
+    context.totals.queued(ended.summary.total());
+    context.totals.settled(ended.summary.outcomes());
     if let Some(failure) = ended.failure {
         return Err(failure);
     }

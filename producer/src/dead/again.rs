@@ -169,7 +169,7 @@ impl Sending<'_> {
                 old.rank
             },
             published_ms: now_ms(),
-            // the old run's deadline is none of this one's
+            // the old run's is over or is not this run's
             deadline_ms: None,
             ..without_changes(old)
         };

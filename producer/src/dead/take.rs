@@ -104,6 +104,12 @@ pub async fn take(
 }
 
 async fn one(desk: &Desk, sender: Sender, work: Work, found: Found) -> Result<Work, AmqpError> {
+    desk.link
+        .standing(send_and_remove(desk, sender, work, found))
+        .await
+}
+
+async fn send_and_remove(desk: &Desk, sender: Sender, work: Work, found: Found) -> Result<Work, AmqpError> {
     for message in &work.send {
         let properties = message.properties.clone();
         sender

@@ -275,7 +275,7 @@ pub fn now_ms() -> u64 {
 }
 
 /// `user@host`, for the record of the run.
-fn who() -> String {
+pub(crate) fn who() -> String {
     let user = ["USER", "LOGNAME"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok());

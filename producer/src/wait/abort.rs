@@ -1,16 +1,27 @@
 //! Ends a run whose threshold cannot hold any more.
 
+use flowlift_common::amqp::{AmqpError, Link, cancel_run};
 use flowlift_common::config::Settings;
 use flowlift_common::order::RunId;
 
+use crate::publish::{now_ms, who};
 use crate::reporter::Reporter;
 
-/// Asked by `--abort-on-fail`, once, when waiting has ended because a threshold is lost.
-///
-/// This is the one place where waiting reaches for the rest of the run: whoever can cancel runs is called here, with the
-/// settings waiting itself used. What is not cancelled goes on, and people are told so.
-pub async fn cancel(_settings: &Settings, run: RunId, reporter: &Reporter) {
-    reporter.warn(&format!(
-        "a threshold cannot hold any more; the run goes on, `flowlift wait {run}` follows it"
-    ));
+/// Cancels it: what has not begun is settled as cancelled, without anybody waiting for that here.
+pub async fn cancel(settings: &Settings, run: RunId, reporter: &Reporter) {
+    match cancelled(settings, run).await {
+        Ok(()) => reporter.warn(&format!(
+            "a threshold cannot hold any more: the run is cancelled, `flowlift wait {run}` tells what becomes of the rest"
+        )),
+        Err(error) => reporter.warn(&format!(
+            "a threshold cannot hold any more, and the run could not be cancelled ({error}): `flowlift cancel {run}` tries again"
+        )),
+    }
+}
+
+async fn cancelled(settings: &Settings, run: RunId) -> Result<(), AmqpError> {
+    let link = Link::connect(settings.amqp_url(), "flowlift wait").await?;
+    let cancelled = cancel_run(&link, run, &who(), now_ms()).await;
+    link.close().await;
+    cancelled
 }

@@ -25,6 +25,7 @@ pub struct Summary {
     projects: usize,
     outcomes: Vec<(Outcome, u64)>,
     uploads: usize,
+    cancelled_by: Option<String>,
     created: Vec<String>,
     adopted: Named,
     restored: Named,
@@ -50,6 +51,7 @@ impl Summary {
                 .map(|outcome| (outcome, state.count(outcome)))
                 .to_vec(),
             uploads: state.uploads(),
+            cancelled_by: state.cancelled_by().map(str::to_owned),
             created: state.created().iter().map(ToString::to_string).collect(),
             adopted: state.adopted().clone(),
             restored: state.restored(),
@@ -60,10 +62,17 @@ impl Summary {
         }
     }
 
-    /// Whether all changes could be applied.
+    /// Whether all is as its publisher wanted it: nothing dead, nothing cancelled.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.dead.is_empty()
+        self.dead.is_empty() && self.count(Outcome::Cancelled) == 0
+    }
+
+    /// How many changes came to this.
+    #[must_use]
+    pub fn count(&self, outcome: Outcome) -> u64 {
+        let counts = self.outcomes.iter();
+        counts.filter(|(one, _)| *one == outcome).map(|(_, n)| n).sum()
     }
 
     /// The run.
@@ -122,7 +131,7 @@ impl Summary {
             .map(|dead| json!({"project": dead.project, "what": dead.label, "reason": dead.reason}))
             .collect();
         json!({"run": self.run, "changes": self.total, "partial": self.partial, "projects": self.projects,
-            "outcomes": outcomes, "uploads": self.uploads, "created": self.created,
+            "outcomes": outcomes, "uploads": self.uploads, "cancelled_by": self.cancelled_by, "created": self.created,
             "adopted": named_json(&self.adopted), "restored": named_json(&self.restored), "dead": dead,
             "deadline": self.deadline.map(|(at, kept)| json!({"at": stamp(at), "kept": kept.decided(), "text": kept.words()})),
             "seconds": (self.took.as_secs_f64() * 1000.0).round() / 1000.0})
@@ -160,6 +169,15 @@ impl Summary {
         if self.partial {
             lines
                 .push("the run was interrupted while it was published: less is queued than was meant".into());
+        }
+        let cancelled = self.count(Outcome::Cancelled);
+        if cancelled > 0 {
+            let who = self.cancelled_by.as_deref().unwrap_or("somebody");
+            let were = if cancelled == 1 { "was" } else { "were" };
+            lines.push(format!(
+                "{} {were} cancelled by {who}",
+                count(cancelled, "change")
+            ));
         }
         if !self.created.is_empty() {
             let s = if self.created.len() == 1 { "" } else { "s" };

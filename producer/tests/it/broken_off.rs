@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
+use flowlift_azkaban::ProjectName;
 use flowlift_common::RunId;
+use flowlift_common::amqp::depth;
 use flowlift_common::ledger::{DeadLetter, Outcome, RunEvent};
+use flowlift_common::topology::{shard_of, shard_queue};
 
 use crate::dead::{letter, run};
+use crate::patience::ended;
 use crate::person::Person;
 use crate::publish::{first_line, run_of, words};
 use crate::vhost::{SHARDS, Vhost};
@@ -55,9 +59,15 @@ fn number(text: &str, after: &str) -> u64 {
         .unwrap()
 }
 
-/// The flows that lie in the shard, by number, and the run they belong to.
-async fn queued(vhost: &Vhost, changes: u64) -> (BTreeSet<u64>, BTreeSet<RunId>) {
-    let messages = vhost.messages("p", usize::try_from(changes).unwrap()).await;
+/// The flows that lie in the shard, by number, and the run they belong to. There may be more of them than the broker got to
+/// confirm.
+async fn queued(vhost: &Vhost, confirmed: u64) -> (BTreeSet<u64>, BTreeSet<RunId>) {
+    let link = vhost.link().await;
+    let queue = shard_queue(shard_of(&ProjectName::new("p").unwrap(), SHARDS));
+    let there = u64::from(depth(&link, &queue).await.unwrap().waiting);
+    link.close().await;
+    assert!(there >= confirmed, "{there} there, {confirmed} confirmed");
+    let messages = vhost.messages("p", usize::try_from(there).unwrap()).await;
     let flows = messages.iter().flat_map(|message| &message.changes);
     let flows = flows.map(|change| change.label().trim_start_matches("flow_").parse().unwrap());
     (
@@ -146,7 +156,7 @@ fn interrupted(vhost: &Vhost, args: &str, mark: &'static [u8]) -> (i32, String, 
         .status();
     assert!(killed.unwrap().success());
     stop.go();
-    let output = child.wait_with_output().unwrap();
+    let output = ended(child);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (
         output.status.code().unwrap_or(-1),
@@ -213,7 +223,7 @@ async fn a_requeue_can_be_followed_to_its_end() {
         .unwrap();
     let third: RunId = first_line(&mut child).parse().unwrap();
     vhost.settle(third, Outcome::Applied, (1, 2), None).await;
-    let output = child.wait_with_output().unwrap();
+    let output = ended(child);
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{err}");
     assert!(err.contains("\n2 changes: 2 applied; 0 uploads, "), "{err}");

@@ -13,6 +13,7 @@ use flowlift_common::{Act, Change, Envelope, RunId};
 use lapin::types::{AMQPValue, FieldTable};
 use serde_json::Value;
 
+use crate::patience::ended;
 use crate::person::Person;
 use crate::publish::{run_of, words};
 use crate::vhost::{SHARDS, Vhost};
@@ -523,7 +524,7 @@ async fn who_looks_second_is_told_and_waits() {
         assert!(said.len() > before, "it ended without waiting: {said}");
     }
     holder.close().await;
-    let output = child.wait_with_output().unwrap();
+    let output = ended(child);
     assert!(output.status.success());
     let out = String::from_utf8(output.stdout).unwrap();
     assert!(out.contains("0c6bfa0d.1 "), "{out}");

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use flowlift_common::Act;
 
 use crate::dead::{letter, run};
+use crate::patience::ended;
 use crate::person::Person;
 use crate::vhost::{SHARDS, Vhost};
 
@@ -29,7 +30,7 @@ fn in_a_terminal(vhost: &Vhost, person: &Person, editor: &str, args: &str, typed
         .expect("script (util-linux) makes a terminal");
     let mut keys = child.stdin.take().unwrap();
     std::io::Write::write_all(&mut keys, typed.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = ended(child);
     drop(keys);
     let shown = String::from_utf8_lossy(&output.stdout).replace('\r', "");
     (output.status.code().unwrap_or(-1), shown)

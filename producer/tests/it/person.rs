@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 
-/// A command that takes longer hangs: it is killed, and its exit code is -1.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(180);
+use crate::patience::PATIENCE;
 
 /// A folder to work in.
 pub(crate) struct Person {
@@ -73,12 +72,8 @@ impl Person {
     }
 
     pub(crate) fn calls_with(&self, args: &[&str], input: &[u8]) -> Said {
-        let output = self
-            .command(args)
-            .write_stdin(input)
-            .timeout(PATIENCE)
-            .output()
-            .unwrap();
+        let mut command = self.command(args);
+        let output = command.write_stdin(input).timeout(PATIENCE).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Said {
             code: output.status.code().unwrap_or(-1),

@@ -15,6 +15,7 @@ use futures_util::StreamExt as _;
 use lapin::options::BasicConsumeOptions;
 use lapin::types::FieldTable;
 
+use crate::patience::{PATIENCE, Watch, ended};
 use crate::person::{Person, Said};
 use crate::vhost::{SHARDS, Vhost};
 
@@ -50,7 +51,9 @@ impl Vhost {
         let mut reader = StreamReader::open(&link, RUNS, Start::First).await.unwrap();
         let mut events = Vec::new();
         loop {
-            let event: RunEvent = ledger::decode(&reader.next().await.unwrap().body).unwrap();
+            let next = tokio::time::timeout(PATIENCE, reader.next());
+            let record = next.await.expect("the run is closed").unwrap();
+            let event: RunEvent = ledger::decode(&record.body).unwrap();
             if event.run() != run {
                 continue;
             }
@@ -337,7 +340,7 @@ async fn an_endless_input_is_sent_as_it_comes_and_bad_lines_are_left_out() {
         "{\"flow\":\"b\",\"command\":\"x\",\"cron\":\"x\"}\n{\"flow\":\"c\",\"command\":\"x\"}\n",
     );
     drop(child.stdin.take());
-    let output = child.wait_with_output().unwrap();
+    let output = ended(child);
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(65), "{err}");
     assert!(err.contains("standard input:2: unknown field `flw`"), "{err}");
@@ -372,7 +375,7 @@ async fn a_signal_closes_the_run_as_partial_and_says_what_is_queued() {
     );
     // its standard input stays open: the signal alone has to end it
     let input = child.stdin.take();
-    let output = child.wait_with_output().unwrap();
+    let output = ended(child);
     drop(input);
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{err}");
@@ -392,6 +395,7 @@ async fn a_signal_closes_the_run_as_partial_and_says_what_is_queued() {
 }
 
 pub(crate) fn first_line(child: &mut Child) -> String {
+    let _watch = Watch::over(child);
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap())
         .read_line(&mut line)

@@ -136,6 +136,8 @@ async fn a_lost_threshold_ends_waiting_only_where_that_is_asked_for() {
         "{}",
         said.err
     );
+    assert!(said.err.contains("the run is cancelled"), "{}", said.err);
+    assert_eq!(vhost.wished("p").await.1, [run.parse::<RunId>().unwrap()]);
     let said = person.calls(&["wait", &run, "--threshold", "dead=0", "--timeout", "2s"]);
     assert_eq!(said.code, 75, "{}", said.err);
 }

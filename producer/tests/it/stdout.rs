@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use crate::patience::ended;
 use crate::person::Person;
 
 #[test]
@@ -13,7 +14,7 @@ fn who_reads_no_further_has_seen_enough() {
         .spawn()
         .unwrap();
     drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
+    let output = ended(child);
     assert_eq!(
         (output.status.code(), output.stderr.as_slice()),
         (Some(0), &b""[..])
@@ -43,6 +44,10 @@ fn help_fits_a_terminal_and_says_no_more_than_is_true_here() {
         "list",
         "export",
         "config",
+        "status",
+        "cancel",
+        "pause",
+        "resume",
         "topology",
         "dead",
         "dead list",

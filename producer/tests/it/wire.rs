@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
+use crate::patience::PATIENCE;
+
 /// What happens when the program has sent the mark so many times.
 enum Then {
     /// The connection breaks; later ones go through.
@@ -32,7 +34,8 @@ pub(crate) struct Stop {
 impl Stop {
     /// Waits until the wire has stopped.
     pub(crate) fn wait(&self) {
-        self.told.recv().expect("the program comes to that point");
+        let told = self.told.recv_timeout(PATIENCE);
+        told.expect("the program comes to that point");
     }
 
     /// Lets everything through again.

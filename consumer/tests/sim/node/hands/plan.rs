@@ -1,5 +1,6 @@
 //! Plans the batch with the real planner and makes the new zip as a tree. Mirrors `src/hands/plan.rs`.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use flowlift_common::{Order, RunId, Seen};
@@ -41,7 +42,7 @@ pub(crate) async fn plan_batch(w: W, here: Place, ask: PlanAsk) -> What {
             )
         })
         .collect();
-    let (planned, mut plan) = prepare(&base, found.exists, &ask, &messages, &seen);
+    let (planned, mut plan) = prepare(&base, found.exists, &ask, &messages, &seen, &BTreeSet::new());
     let attempt = format!("flowlift-{}.zip", w.uuid().simple());
     let zip = planned
         .upload
