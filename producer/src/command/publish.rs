@@ -35,6 +35,8 @@ pub(super) async fn run(context: &Context, args: &PublishArgs) -> Result<(), Fai
     if args.stream {
         return stream(context, args).await;
     }
+    // before a million flows are checked
+    let deadline_ms = deadline(args)?;
     let source = prepare::source(&args.source)?;
     let checked = looked_at(context, &source, args.source.format, args.prune)?;
     if checked.changes() == 0 {
@@ -64,7 +66,6 @@ pub(super) async fn run(context: &Context, args: &PublishArgs) -> Result<(), Fai
     if args.dry_run {
         return dry_run(context, args, &checked, &source);
     }
-    let deadline_ms = deadline(args)?;
     agree(context, args.yes)?;
     let job = Job {
         deadline_ms,
@@ -92,8 +93,8 @@ pub(super) fn looked_at(
 }
 
 async fn stream(context: &Context, args: &PublishArgs) -> Result<(), Failure> {
-    let parser = prepare::stream(&args.source)?;
     let deadline_ms = deadline(args)?;
+    let parser = prepare::stream(&args.source)?;
     agree(context, args.yes)?;
     let job = Job {
         deadline_ms,

@@ -169,6 +169,7 @@ pub struct Collect {
     pub(super) faults: Vec<FaultAt>,
     pub(super) dead: BTreeMap<String, DeadFigures>,
     pub(super) lines: Vec<Line>,
+    keeps_lines: bool,
     pub(super) steps: [Step; STEPS.len()],
 }
 
@@ -185,7 +186,17 @@ impl Collect {
             faults: Vec::new(),
             dead: BTreeMap::new(),
             lines: Vec::new(),
+            keeps_lines: true,
             steps: [Step::default(); STEPS.len()],
+        }
+    }
+
+    /// The same for whoever wants [`Self::measures`] alone: lines for each settlement are not kept.
+    #[must_use]
+    pub fn measuring(run: RunId) -> Self {
+        Self {
+            keeps_lines: false,
+            ..Self::new(run)
         }
     }
 
@@ -240,6 +251,9 @@ impl Collect {
                 self.died(record, result, fresh, count);
             }
             Outcome::Superseded | Outcome::Cancelled => {}
+        }
+        if !self.keeps_lines {
+            return;
         }
         self.lines.push(Line {
             at_ms: record.at_ms,

@@ -458,6 +458,18 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn measures_need_no_lines() {
+        let mut measuring = Collect::measuring(run());
+        measuring.settled(&record("a", 11, Outcome::Applied, (1, 100), Some(1)));
+        let measures = measuring.measures(0);
+        assert_eq!(
+            (measures.applied, measures.uploads, measures.latencies.count()),
+            (100, 1, 100)
+        );
+        assert!(measuring.lines.is_empty());
+    }
+
+    #[test]
     fn a_run_of_which_nothing_is_settled_has_figures_too() {
         let mut collected = Collect::new(run());
         collected.run_event(&RunEvent::Opening { run: run() });

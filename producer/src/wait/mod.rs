@@ -82,7 +82,7 @@ pub async fn watch(
     shutdown: &Shutdown,
 ) -> Ended {
     let mut waiting = Waiting {
-        run: Collect::new(wanted.run),
+        run: Collect::measuring(wanted.run),
         judged,
         lost: Vec::new(),
         judged_at: None,

@@ -50,7 +50,7 @@ pub(crate) fn letter(run: RunId, rank: u64, seqs: impl IntoIterator<Item = u64>)
             published_ms: 1_763_999_000_000,
             rules: Rules::default(),
             changes,
-            deadline_ms: None,
+            deadline_ms: Some(1_764_000_000_000),
         },
     }
 }
@@ -319,6 +319,10 @@ async fn requeued_changes_are_a_new_run_of_the_old_rank() {
     assert_eq!(
         (message.run, message.rank, message.owner.as_str()),
         (again, 5, "team")
+    );
+    assert_eq!(
+        message.deadline_ms, None,
+        "the old run's deadline is none of this one's"
     );
     let sent: Vec<(u64, String)> = message
         .changes
