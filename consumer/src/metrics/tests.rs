@@ -120,6 +120,7 @@ fn with_the_session_all_that_hung_on_it_is_gone() {
     metrics.shards_held(7);
     metrics.permits(8, 9);
     metrics.deadline(Some(1_000));
+    metrics.paused(10, true);
     metrics.session_over();
     let ours = |text: &str| {
         let lines = text.lines().filter(|line| line.starts_with("flowlift_"));
@@ -206,6 +207,7 @@ fn every_event_has_a_series_that_moves() {
         "flowlift_consumer_breaker_open 1",
         "flowlift_consumer_dead_letters 13",
         "flowlift_consumer_earliest_deadline_timestamp_seconds 1700000000.5",
+        "flowlift_consumer_everything_paused 1",
         "flowlift_consumer_fence_seconds_count 1",
         "flowlift_consumer_fence_seconds_sum 1",
         "flowlift_consumer_fences_waiting 7",
