@@ -145,6 +145,7 @@ impl Metrics {
         self.parked(0);
         self.shards_held(0);
         self.permits(0, 0);
+        self.paused(0, false);
     }
 }
 

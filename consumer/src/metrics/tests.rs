@@ -120,6 +120,7 @@ fn with_the_session_all_that_hung_on_it_is_gone() {
     metrics.shards_held(7);
     metrics.permits(8, 9);
     metrics.deadline(Some(1_000));
+    metrics.paused(10, true);
     metrics.session_over();
     let ours = |text: &str| {
         let lines = text.lines().filter(|line| line.starts_with("flowlift_"));

@@ -23,10 +23,10 @@ pub(super) async fn run(context: &Context, args: &WaitArgs) -> Result<(), Failur
     };
     let ended = watched(context, wanted, judged, args.notify.as_deref(), &shutdown).await;
     context.totals.queued(ended.summary.total());
-    context.totals.settled(ended.summary.outcomes());
     if let Some(failure) = ended.failure {
         return Err(failure);
     }
+    context.totals.settled(ended.summary.outcomes());
     let good = ended.summary.is_good() && ended.broken.is_empty();
     if context.json {
         let mut json = ended.summary.to_json();

@@ -88,6 +88,10 @@ async fn prometheus_answers_every_question_of_every_dashboard_and_sees_consumers
     prometheus
         .until_alert("FlowliftBreakerOpen", &["pending", "firing"])
         .await;
+    // what cannot go on is in hand, and tells its deadline
+    prometheus
+        .until_answered("flowlift_consumer_earliest_deadline_timestamp_seconds > 0")
+        .await;
     stage.kill_consumers().await;
     prometheus
         .until_alert("FlowliftNoConsumer", &["pending", "firing"])

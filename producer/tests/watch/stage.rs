@@ -193,7 +193,15 @@ impl Stage {
         let run = self
             .vhost
             .command(Path::new(env!("CARGO_BIN_EXE_flowlift")))
-            .args(["publish", "--project", "away", "--flows", "1"])
+            .args([
+                "publish",
+                "--project",
+                "away",
+                "--flows",
+                "1",
+                "--deadline",
+                "07:00",
+            ])
             .output()
             .await
             .unwrap();
