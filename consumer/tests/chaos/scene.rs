@@ -106,6 +106,19 @@ impl<'b> Scene<'b> {
         last.program.says("subscribed").await;
     }
 
+    /// Calls `flowlift` on the broker itself; it has to succeed.
+    pub(crate) async fn flowlift(&self, args: &[&str]) {
+        let url = self.broker.url(&self.vhost, &self.broker.address());
+        let said = self.options.command("flowlift", &url).args(args).output().await;
+        let said = said.expect("flowlift runs");
+        let err = String::from_utf8_lossy(&said.stderr);
+        assert!(
+            said.status.success(),
+            "flowlift {args:?} ended with {}: {err}",
+            said.status
+        );
+    }
+
     /// The place of any consumer.
     pub(crate) fn anybody(&mut self) -> usize {
         self.dice.below(self.fleet.len())

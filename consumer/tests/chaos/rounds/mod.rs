@@ -4,6 +4,7 @@ mod azkaban;
 mod consumers;
 mod people;
 mod rabbit;
+mod wishes;
 
 use std::pin::Pin;
 
@@ -101,6 +102,12 @@ pub(crate) fn all() -> Vec<Round> {
                 |scene| Box::pin(consumers::join_and_leave(scene)),
             )
         },
+        round(
+            "pause",
+            "everything paused; meanwhile a consumer killed with -9 and RabbitMQ restarted",
+            Any,
+            |scene| Box::pin(wishes::pause(scene)),
+        ),
         round("sigterm", "SIGTERM during uploads", Any, |scene| {
             Box::pin(consumers::terminate(scene))
         }),
