@@ -1,7 +1,7 @@
 # One command each; `make help` tells which. What they do stands in dev/ and can be called without make.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test check fmt lint doc bench scale netns test-folders memory contract sim mutants chaos bench-standin
+.PHONY: help demo up down test check fmt lint doc bench scale night pictures netns test-folders memory contract sim mutants chaos bench-standin
 
 help: ## says what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ bench: ## 10,000 flows into one project against one upload of the ready zip
 scale: ## 1, 2, 4, 3 consumers under a full backlog
 	@dev/scale
 
+night: ## 1,000,000 flows queued while nobody consumes, then 3 consumers, one killed -9: rate, forecast, memory, report
+	@dev/night
+
 netns: ## two consumers on two network namespaces share the work of a third
 	@dev/netns
 
@@ -48,6 +51,9 @@ test-folders: ## FOLDERS=DIR: project folders of other people must list the same
 
 chaos: ## consumers, RabbitMQ and Azkaban die, hang and lie under load; nothing may be lost or undone (ROUNDS=n, ONLY=name, AZKABAN_URL=...)
 	@dev/chaos
+
+pictures: ## the report and the live view, as pictures to look at
+	@dev/pictures
 
 memory: ## peak memory of producer and consumer with a million flows queued, and with large projects
 	@dev/memory

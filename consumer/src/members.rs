@@ -5,13 +5,11 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use flowlift_common::amqp::{AmqpError, Link, Sender};
+use flowlift_common::amqp::{AmqpError, Link, Sender, own_queue};
 use flowlift_common::state::Ask;
 use flowlift_common::topology::HELLO;
 use futures_util::StreamExt as _;
 use lapin::Consumer;
-use lapin::options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
 use serde::{Deserialize, Serialize};
 
 use crate::rendezvous;
@@ -69,33 +67,7 @@ impl Members {
 
 /// Listens to what consumers say.
 pub async fn listen(link: &Link) -> Result<Consumer, AmqpError> {
-    let channel = link.channel().await?;
-    let options = QueueDeclareOptions {
-        exclusive: true,
-        auto_delete: true,
-        ..Default::default()
-    };
-    let queue = channel
-        .queue_declare("".into(), options, FieldTable::default())
-        .await?
-        .name()
-        .clone();
-    channel
-        .queue_bind(
-            queue.clone(),
-            HELLO.into(),
-            "".into(),
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        )
-        .await?;
-    let options = BasicConsumeOptions {
-        no_ack: true,
-        ..Default::default()
-    };
-    Ok(channel
-        .basic_consume(queue, "".into(), options, FieldTable::default())
-        .await?)
+    Ok(own_queue(link, Some(HELLO)).await?.1)
 }
 
 /// Whether a word is a question how this consumer is; then the queue that the answer goes to.

@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use lapin::Consumer;
-use lapin::options::{BasicConsumeOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
 
-use super::{AmqpError, Link, Sender};
+use super::{AmqpError, Link, Sender, own_queue};
 use crate::ledger;
 use crate::state::{Ask, ConsumerState};
 use crate::topology::HELLO;
@@ -35,28 +33,7 @@ impl Consumers {
     /// [`AmqpError`].
     pub async fn open(link: &Link) -> Result<Self, AmqpError> {
         let sender = Sender::open(link).await?;
-        let work = async {
-            let channel = link.channel().await?;
-            let options = QueueDeclareOptions {
-                exclusive: true,
-                auto_delete: true,
-                ..Default::default()
-            };
-            let queue = channel
-                .queue_declare("".into(), options, FieldTable::default())
-                .await?
-                .name()
-                .clone();
-            let options = BasicConsumeOptions {
-                no_ack: true,
-                ..Default::default()
-            };
-            let answers = channel
-                .basic_consume(queue.clone(), "".into(), options, FieldTable::default())
-                .await?;
-            Ok::<_, AmqpError>((queue.to_string(), answers))
-        };
-        let (queue, answers) = link.standing(work).await?;
+        let (queue, answers) = own_queue(link, None).await?;
         Ok(Self {
             sender,
             queue,

@@ -3,8 +3,6 @@
 use flowlift_azkaban::ProjectName;
 use flowlift_common::amqp::{Link, cancel_run};
 use flowlift_common::ledger::Outcome;
-use flowlift_common::steer::Pause;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
@@ -12,7 +10,7 @@ use super::Context;
 use crate::cli::steer::{CancelArgs, HoldArgs};
 use crate::exit::Failure;
 use crate::publish::{now_ms, set_up, who};
-use crate::steer;
+use crate::steer::{self, by};
 use crate::wait::{Wanted, wait};
 
 /// Cancels a run, and follows it until it is known what became of each change.
@@ -67,7 +65,7 @@ pub(super) async fn pause(context: &Context, args: &HoldArgs) -> Result<(), Fail
     if let Some(before) = &before {
         context
             .reporter
-            .warn(&format!("it was paused already, {}", by(before)));
+            .warn(&format!("it was paused already, {}", by(before, &zone())));
     }
     let resume = project.map_or_else(
         || "flowlift resume".to_owned(),
@@ -97,13 +95,13 @@ pub(super) async fn resume(context: &Context, args: &HoldArgs) -> Result<(), Fai
         };
         context.reporter.warn(&format!(
             "{name} still paused, {}; `{command}` ends that",
-            by(pause)
+            by(pause, &zone())
         ));
     }
     context.print(
         || json!({"paused": false, "project": project, "before": resumed.ended, "left": resumed.left}),
         || match &resumed.ended {
-            Some(pause) => format!("work goes on; {} paused {}", was(project), by(pause)),
+            Some(pause) => format!("work goes on; {} paused {}", was(project), by(pause, &zone())),
             None => format!("{} not paused", was(project)),
         },
     )
@@ -127,19 +125,6 @@ fn was(project: Option<&ProjectName>) -> String {
     )
 }
 
-/// `since 2026-11-26 23:10 by me@host`, in the zone of whoever looks.
-fn by(pause: &Pause) -> String {
-    let at = i64::try_from(pause.at_ms)
-        .ok()
-        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
-        .map(|at| {
-            at.to_zoned(TimeZone::system())
-                .strftime("%Y-%m-%d %H:%M")
-                .to_string()
-        });
-    format!(
-        "since {} by {}",
-        at.unwrap_or_else(|| "an unknown time".into()),
-        pause.who
-    )
+fn zone() -> TimeZone {
+    TimeZone::system()
 }

@@ -85,7 +85,7 @@ fn what_is_left_is_reckoned_from_what_was_settled_lately() {
         "RabbitMQ      rabbit:5672/ for http://azkaban:8081; 2 consumers, 2 shards\n",
         "backlog       114 messages wait, 6 in hand (600 changes), the oldest for 4.0 s\n",
         "rate          150.0 changes/s, 12.0 uploads/min\n",
-        "done          in about 1 min 0 s (at 11-24 16:01) at this rate\n",
+        "done          in about 1 min 0 s (at 2025-11-24 16:01) at this rate\n",
         "dead letters  none\n",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
@@ -103,13 +103,13 @@ fn a_deadline_in_danger_is_said() {
     let begin = 1_764_000_000_000;
     assert!(
         due(begin + 180_000)
-            .contains("deadline      11-24 16:03: in time, 1 min 0 s to spare at this rate\n")
+            .contains("deadline      2025-11-24 16:03: in time, 1 min 0 s to spare at this rate\n")
     );
     assert!(
         due(begin + 60_000)
-            .contains("deadline      11-24 16:01: in danger, 1 min 0 s too late at this rate\n")
+            .contains("deadline      2025-11-24 16:01: in danger, 1 min 0 s too late at this rate\n")
     );
-    assert!(due(begin - 1).contains("deadline      11-24 15:59: missed, and not all is done\n"));
+    assert!(due(begin - 1).contains("deadline      2025-11-24 15:59: missed, and not all is done\n"));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn why_nothing_moves_is_said() {
     });
     let text = words(&paused, &TimeZone::UTC);
     assert!(
-        text.contains("paused        everything, since 11-24 16:00 by me@here\n"),
+        text.contains("paused        everything, since 2025-11-24 16:00 by me@here\n"),
         "{text}"
     );
     assert!(

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use flowlift_common::state::{ConsumerState, ProjectState, Step};
-use flowlift_common::steer::Pause;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::Now;
+use crate::steer::by;
 use crate::table::table;
+use crate::when::minute_ms;
 use crate::words::{count, span, thousands};
 
 /// Rows of a table that are shown.
@@ -126,7 +126,7 @@ fn done(now: &Now, zone: &TimeZone) -> String {
     let nothing = now.waiting() + now.in_hand().0 + now.parked() == 0;
     match now.left() {
         Some(left) => {
-            let at = clock(
+            let at = minute_ms(
                 now.at_ms
                     .saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
                 zone,
@@ -142,7 +142,7 @@ fn done(now: &Now, zone: &TimeZone) -> String {
 
 /// How the earliest deadline looks at this rate.
 fn due(now: &Now, deadline_ms: u64, zone: &TimeZone) -> String {
-    let at = clock(deadline_ms, zone);
+    let at = minute_ms(deadline_ms, zone);
     let left = Duration::from_millis(deadline_ms.saturating_sub(now.at_ms));
     match now.left() {
         _ if left.is_zero() => format!("{at}: missed, and not all is done"),
@@ -251,18 +251,4 @@ fn size(bytes: u64) -> String {
         1_024..1_048_576 => format!("{} KiB", bytes / 1_024),
         _ => format!("{} MiB", bytes / 1_048_576),
     }
-}
-
-fn by(pause: &Pause, zone: &TimeZone) -> String {
-    format!("since {} by {}", clock(pause.at_ms, zone), pause.who)
-}
-
-fn clock(ms: u64, zone: &TimeZone) -> String {
-    let at = i64::try_from(ms)
-        .ok()
-        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    at.map_or_else(
-        || "an unknown time".to_owned(),
-        |at| at.to_zoned(zone.clone()).strftime("%m-%d %H:%M").to_string(),
-    )
 }

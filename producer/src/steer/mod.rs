@@ -7,7 +7,10 @@ use flowlift_azkaban::ProjectName;
 use flowlift_common::amqp::{AmqpError, Link, Sender, Wishes, wish};
 use flowlift_common::steer::{Pause, SteerEvent, Steering};
 
+use jiff::tz::TimeZone;
+
 use crate::publish::{now_ms, who};
+use crate::when::minute_ms;
 
 /// What is asked of the work at present.
 ///
@@ -68,4 +71,10 @@ fn there(steering: &Steering, project: Option<&ProjectName>) -> Option<Pause> {
         Some(project) => steering.project(project).cloned(),
         None => steering.all().cloned(),
     }
+}
+
+/// `since 2026-11-26 23:10 by me@host`, in the zone of whoever looks.
+#[must_use]
+pub fn by(pause: &Pause, zone: &TimeZone) -> String {
+    format!("since {} by {}", minute_ms(pause.at_ms, zone), pause.who)
 }

@@ -1,10 +1,9 @@
 //! Reads the streams of runs and outcomes at once.
 
-use flowlift_azkaban::ProjectName;
-use flowlift_common::amqp::{AmqpError, Link, Start, StreamReader, depth};
+use flowlift_common::amqp::{AmqpError, Link, Start, StreamReader};
 use flowlift_common::ledger::{self, RunEvent, Settled};
 use flowlift_common::order::RunId;
-use flowlift_common::topology::{OUTCOMES, RUNS, shard_of, shard_queue};
+use flowlift_common::topology::{OUTCOMES, RUNS};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
@@ -78,17 +77,4 @@ async fn pump<T: DeserializeOwned>(
             return;
         }
     }
-}
-
-/// Whether messages lie in the shards of these projects and nobody holds any of them; none when it cannot be told.
-pub async fn nobody_consumes(link: &Link, projects: &[ProjectName], shards: u16) -> Option<bool> {
-    let mut waiting = 0;
-    for project in projects {
-        let depth = depth(link, &shard_queue(shard_of(project, shards))).await.ok()?;
-        if depth.consumers > 0 {
-            return Some(false);
-        }
-        waiting += depth.waiting;
-    }
-    Some(waiting > 0)
 }

@@ -4,6 +4,7 @@ pub mod abort;
 pub mod follow;
 pub mod notify;
 mod pace;
+pub mod standstill;
 mod summary;
 
 use std::time::{Duration, Instant};
@@ -92,7 +93,7 @@ pub async fn watch(
         moved: Instant::now(),
         looked: Instant::now(),
         heard: Instant::now(),
-        told_nobody: false,
+        told: false,
         stage: reporter.stage("settled", "changes", None),
         wanted,
         reporter,
@@ -127,7 +128,7 @@ struct Waiting<'a> {
     looked: Instant,
     /// When a record was read last, of whatever run, or reading began.
     heard: Instant,
-    told_nobody: bool,
+    told: bool,
     stage: Stage,
     wanted: Wanted,
     reporter: &'a Reporter,
@@ -213,7 +214,7 @@ impl Waiting<'_> {
         }
         if self.run.state().done() > before {
             self.moved = Instant::now();
-            self.told_nobody = false;
+            self.told = false;
             if self
                 .run
                 .state()
@@ -283,9 +284,9 @@ impl Waiting<'_> {
         Ok(())
     }
 
-    /// Says once that nobody consumes, as long as nothing moves.
+    /// Says once why nothing moves, as long as nothing does.
     async fn look(&mut self, link: &Link, shards: u16) {
-        if self.told_nobody || self.moved.elapsed() < LOOK_EVERY || self.looked.elapsed() < LOOK_EVERY {
+        if self.told || self.moved.elapsed() < LOOK_EVERY || self.looked.elapsed() < LOOK_EVERY {
             return;
         }
         self.looked = Instant::now();
@@ -297,11 +298,13 @@ impl Waiting<'_> {
             .iter()
             .filter(|(project, count)| self.run.state().done_in(project) < **count);
         let projects: Vec<_> = behind.map(|(project, _)| project.clone()).take(16).collect();
-        if follow::nobody_consumes(link, &projects, shards).await == Some(true) {
-            self.told_nobody = true;
-            self.reporter.warn(
-                "nobody is consuming these changes: start flowlift-consumer on this RabbitMQ (they wait in their queues until then)",
-            );
+        // where it cannot be told, waiting itself finds out
+        let Ok(facts) = standstill::Facts::of(link, &projects, shards).await else {
+            return;
+        };
+        if let Some(reason) = facts.reason(&projects, &self.zone) {
+            self.told = true;
+            self.reporter.warn(&reason.words());
         }
     }
 

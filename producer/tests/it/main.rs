@@ -25,5 +25,6 @@ mod runs;
 mod show;
 mod stdout;
 mod steer;
+mod trimmed;
 mod vhost;
 mod wire;
