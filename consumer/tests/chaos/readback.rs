@@ -34,13 +34,16 @@ pub(crate) async fn compare(client: &Client, state: &State, by_hand: &ByHand) ->
         let key = (schedule.project, schedule.flow);
         crons.entry(key).or_default().push(schedule.cron);
     }
+    let mut left_away = BTreeSet::new();
     for project in projects {
-        flows(client, project, state, by_hand, &mut found).await?;
+        left_away.extend(flows(client, project, state, by_hand, &mut found).await?);
     }
     for ((project, flow), want) in state {
         let none = Vec::new();
         let there = crons.get(&(project.clone(), flow.clone())).unwrap_or(&none);
-        let want = want.cron.map(cron);
+        // a flow that is rightly not there has no schedule either
+        let is_away = left_away.contains(&(project.clone(), flow.clone()));
+        let want = want.cron.map(cron).filter(|_| !is_away);
         let what = format!("{project}: the schedule of {flow}");
         match (&want, there.as_slice()) {
             (None, []) => {}
@@ -64,13 +67,15 @@ pub(crate) async fn compare(client: &Client, state: &State, by_hand: &ByHand) ->
     Ok(found)
 }
 
+/// Compares the flows of a project; returns those that somebody removed and that may be there or not, where they are not.
 async fn flows(
     client: &Client,
     project: &str,
     state: &State,
     by_hand: &ByHand,
     found: &mut Differences,
-) -> Result<(), String> {
+) -> Result<BTreeSet<(String, String)>, String> {
+    let mut left_away = BTreeSet::new();
     let name = ProjectName::new(project).expect("a name");
     let listed = client
         .flows(&name)
@@ -79,7 +84,9 @@ async fn flows(
         .flows;
     for ((_, flow), want) in state.iter().filter(|((of, _), _)| of == project) {
         let is_there = listed.contains(flow);
-        if by_hand.free.contains(&(project.to_owned(), flow.clone())) {
+        let key = (project.to_owned(), flow.clone());
+        if by_hand.free.contains(&key) {
+            left_away.extend((!is_there).then_some(key));
             continue;
         }
         match want.content {
@@ -121,7 +128,7 @@ async fn flows(
     for flow in listed.iter().filter(|flow| !known(flow)) {
         found.other.push(format!("{project}: nobody brought {flow}"));
     }
-    Ok(())
+    Ok(left_away)
 }
 
 /// The command that is active.

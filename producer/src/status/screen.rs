@@ -69,7 +69,7 @@ pub fn screen(now: &Now, history: &History, zone: &TimeZone, look: Look) -> Vec<
         let urgent = name == "paused"
             || value.contains("in danger")
             || value.contains("missed")
-            || name == "Azkaban"
+            || value.contains("counts as away")
             || (name == "dead letters" && value != "none");
         let line = fit(&format!("{name:<13} {value}"), look.width);
         lines.push(if urgent { paint(line, "33", look) } else { line });

@@ -82,7 +82,8 @@ fn what_is_left_is_reckoned_from_what_was_settled_lately() {
     );
     let text = words(&now, &TimeZone::UTC);
     for line in [
-        "RabbitMQ      rabbit:5672/ for http://azkaban:8081; 2 consumers, 2 shards\n",
+        "RabbitMQ      rabbit:5672/: 2 consumers, 2 shards\n",
+        "Azkaban       http://azkaban:8081\n",
         "backlog       114 messages wait, 6 in hand (600 changes), the oldest for 4.0 s\n",
         "rate          150.0 changes/s, 12.0 uploads/min\n",
         "done          in about 1 min 0 s (at 2025-11-24 16:01) at this rate\n",

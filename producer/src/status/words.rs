@@ -9,7 +9,7 @@ use super::Now;
 use crate::steer::by;
 use crate::table::table;
 use crate::when::minute_ms;
-use crate::words::{count, span, thousands};
+use crate::words::{count, some, span, thousands};
 
 /// Rows of a table that are shown.
 const ROWS: usize = 10;
@@ -59,7 +59,7 @@ pub fn words(now: &Now, zone: &TimeZone) -> String {
 pub(super) fn summary(now: &Now, zone: &TimeZone) -> Vec<(&'static str, String)> {
     let (messages, changes) = now.in_hand();
     let (changes_rate, _, uploads_rate) = now.rates();
-    let mut lines = vec![("RabbitMQ", broker(now))];
+    let mut lines = vec![("RabbitMQ", broker(now)), ("Azkaban", azkaban(now))];
     if let Some(pause) = now.steering.all() {
         lines.push(("paused", format!("everything, {}", by(pause, zone))));
     }
@@ -95,31 +95,30 @@ pub(super) fn summary(now: &Now, zone: &TimeZone) -> Vec<(&'static str, String)>
     if let Some(deadline) = now.deadline_ms() {
         lines.push(("deadline", due(now, deadline, zone)));
     }
-    let open: Vec<&str> = now
-        .consumers
-        .iter()
-        .filter(|state| state.breaker_open)
-        .map(|state| state.name.as_str())
-        .collect();
-    if !open.is_empty() {
-        lines.push(("Azkaban", format!("counts as away for {}", open.join(", "))));
-    }
     lines.push(("dead letters", dead(now.depths.dead)));
     lines
 }
 
 fn broker(now: &Now) -> String {
-    let azkaban = now.record.azkaban.as_deref().unwrap_or("no Azkaban named yet");
     let unowned = match now.unowned() {
         0 => String::new(),
-        n => format!(", {n} without a consumer"),
+        n => format!(" ({n} without a consumer)"),
     };
+    let consumers = count(now.consumers.len() as u64, "consumer");
     format!(
-        "{} for {azkaban}; {}, {} shards{unowned}",
-        now.broker,
-        count(now.consumers.len() as u64, "consumer"),
-        now.record.shards
+        "{}: {consumers}, {} shards{unowned}",
+        now.broker, now.record.shards
     )
+}
+
+fn azkaban(now: &Now) -> String {
+    let url = now.record.azkaban.as_deref().unwrap_or("none was named yet");
+    let away = now.consumers.iter().filter(|state| state.breaker_open);
+    let away: Vec<String> = away.map(|state| state.name.clone()).collect();
+    if away.is_empty() {
+        return url.to_owned();
+    }
+    format!("{url} counts as away for {}", some(&away, 3))
 }
 
 fn done(now: &Now, zone: &TimeZone) -> String {
@@ -229,7 +228,7 @@ fn project_row(consumer: &str, project: &ProjectState) -> Vec<String> {
     ]
 }
 
-/// All projects in hand, those longest at their step first.
+/// All projects in hand: those at work first, each step by how long it takes.
 pub(super) fn in_hand(now: &Now) -> Vec<(&str, &ProjectState)> {
     let mut all: Vec<(&str, &ProjectState)> = now
         .consumers
@@ -241,8 +240,23 @@ pub(super) fn in_hand(now: &Now) -> Vec<(&str, &ProjectState)> {
                 .map(|project| (state.name.as_str(), project))
         })
         .collect();
-    all.sort_by_key(|(_, project)| std::cmp::Reverse(project.for_ms));
+    all.sort_by_key(|(_, project)| (place(project.step), std::cmp::Reverse(project.for_ms)));
     all
+}
+
+/// What Azkaban works on first, then what is in trouble, then what waits.
+fn place(step: Step) -> u8 {
+    match step {
+        Step::Uploading => 0,
+        Step::Verifying => 1,
+        Step::Settling => 2,
+        Step::Fenced => 3,
+        Step::BackingOff => 4,
+        Step::Planning => 5,
+        Step::Permit => 6,
+        Step::Gathering => 7,
+        Step::Held => 8,
+    }
 }
 
 fn size(bytes: u64) -> String {
