@@ -1,5 +1,6 @@
 //! Builds the rooms, keeps a session alive, and stops in order.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -77,12 +78,12 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<u8, Fatal> {
         watch: Some(Watch::new(move |call, took| counting.azkaban_called(call, took))),
         ..azkaban
     })?;
-    check_login(&client).await?;
     let house = House {
         client,
         metrics,
         health,
         looks: (Arc::default(), Instant::now()),
+        logged_in: Arc::default(),
     };
     let mut name: Option<Name> = None;
     let mut failures = 0;
@@ -93,6 +94,13 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<u8, Fatal> {
         let error = match tried {
             Ok(Left::Drained) => return Ok(0),
             Ok(Left::GraceEnded) => return Ok(75),
+            // in Azkaban's own words, unless it has changed its mind meanwhile
+            Ok(Left::LoginRefused) => match house.client.login_check().await {
+                Err(error @ (ClientError::LoginRefused { .. } | ClientError::Setup(_))) => {
+                    return Err(error.into());
+                }
+                _ => continue,
+            },
             Err(Fatal::Amqp(error)) if error.is_transient() => error,
             Err(Fatal::Name(NameError::Amqp(error))) if error.is_transient() => error,
             Err(fatal) => return Err(fatal),
@@ -114,6 +122,7 @@ struct House {
     metrics: Arc<Metrics>,
     health: Health,
     looks: (Arc<Mutex<Looks>>, Instant),
+    logged_in: Arc<AtomicBool>,
 }
 
 async fn one_session(
@@ -128,6 +137,7 @@ async fn one_session(
         metrics,
         health,
         looks,
+        logged_in,
     } = house;
     let url = config.settings.amqp_url();
     let connecting = Link::connect(url, "flowlift-consumer");
@@ -155,6 +165,7 @@ async fn one_session(
         grace: config.grace,
         limits: Limits::default(),
         looks: looks.clone(),
+        logged_in: Arc::clone(logged_in),
     };
     let work = session::run(&link, &setup, |ready| {
         if ready {
@@ -165,6 +176,10 @@ async fn one_session(
     });
     let left = link.standing(work).await;
     match left {
+        Ok(Left::LoginRefused) => {
+            link.close().await;
+            Ok(Left::LoginRefused)
+        }
         // the socket ends with the process; closing in order would hand messages on too early
         Ok(left) => {
             std::mem::forget(link);
@@ -175,17 +190,5 @@ async fn one_session(
             link.close().await;
             Err(error.into())
         }
-    }
-}
-
-/// A wrong password is found at start; an Azkaban that is not there yet is waited for on the way.
-async fn check_login(client: &Client) -> Result<(), ClientError> {
-    match client.login_check().await {
-        Err(error @ (ClientError::LoginRefused { .. } | ClientError::Setup(_))) => Err(error),
-        Err(error) => {
-            tracing::warn!("{error}; going on, it is asked again when there is work");
-            Ok(())
-        }
-        Ok(()) => Ok(()),
     }
 }

@@ -1,10 +1,11 @@
 //! One connection's life: subscribe, work, hand over, leave. Any trouble with RabbitMQ ends it; [`crate::app`] begins anew.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use flowlift_azkaban::client::Client;
+use flowlift_azkaban::client::{Client, ClientError};
 use flowlift_common::amqp::{self, AmqpError, Link, Needs, Sender, Wishes};
 use flowlift_common::ledger;
 use flowlift_common::steer::SteerEvent;
@@ -36,6 +37,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// is far above what they come to while an Azkaban is down for two nights.
 const RETURNS: u64 = 100;
 
+/// How long a permit for the first login is waited for.
+const LOGIN_WAITS: Duration = Duration::from_secs(2);
+
 /// How long the last records may take when leaving; a successor finds out by itself what they would have told.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -61,6 +65,8 @@ pub struct Setup {
     pub grace: Duration,
     /// Times of the projects' roads.
     pub limits: Limits,
+    /// Whether Azkaban has taken user and password before.
+    pub logged_in: Arc<AtomicBool>,
     /// Looks to be taken later, and when their clock began: they outlive a session.
     pub looks: (Arc<Mutex<Looks>>, Instant),
 }
@@ -72,6 +78,8 @@ pub enum Left {
     Drained,
     /// Uploads were still under way when the grace time ended; nothing is lost.
     GraceEnded,
+    /// Azkaban refuses user and password; nothing was begun.
+    LoginRefused,
 }
 
 /// Declares, compares, and works until told to stop.
@@ -90,7 +98,11 @@ pub async fn run(link: &Arc<Link>, setup: &Setup, ready: impl Fn(bool)) -> Resul
     )
     .await?;
     setup.metrics.shards(setup.shards);
-    let mut session = Session::open(link, setup).await?;
+    let permits = Permits::open(link, setup.permits).await?;
+    if !may_log_in(setup, &permits).await? {
+        return Ok(Left::LoginRefused);
+    }
+    let mut session = Session::open(link, setup, permits).await?;
     ready(true);
     let ended = session.work().await;
     ready(false);
@@ -103,6 +115,27 @@ pub async fn run(link: &Arc<Link>, setup: &Setup, ready: impl Fn(bool)) -> Resul
             Err(error)
         }
     }
+}
+
+/// Whether Azkaban takes user and password, as far as it can be told now: with a permit, because a consumer that joins may not
+/// open one connection more than all together may have.
+async fn may_log_in(setup: &Setup, permits: &Permits) -> Result<bool, AmqpError> {
+    if setup.logged_in.load(Ordering::Relaxed) {
+        return Ok(true);
+    }
+    // all are busy, so somebody can log in
+    let Ok(permit) = tokio::time::timeout(LOGIN_WAITS, permits.acquire()).await else {
+        return Ok(true);
+    };
+    let permit = permit?;
+    let answer = setup.client.login_check().await;
+    permit.release();
+    match answer {
+        Ok(()) => setup.logged_in.store(true, Ordering::Relaxed),
+        Err(ClientError::LoginRefused { .. } | ClientError::Setup(_)) => return Ok(false),
+        Err(error) => tracing::warn!("{error}; going on, it is asked again when there is work"),
+    }
+    Ok(true)
 }
 
 struct Session<'s> {
@@ -127,9 +160,8 @@ struct Session<'s> {
 }
 
 impl<'s> Session<'s> {
-    async fn open(link: &Arc<Link>, setup: &'s Setup) -> Result<Self, AmqpError> {
+    async fn open(link: &Arc<Link>, setup: &'s Setup, permits: Permits) -> Result<Self, AmqpError> {
         let sender = Sender::open(link).await?;
-        let permits = Permits::open(link, setup.permits).await?;
         let attempts = Arc::new(OpenAttempts::open(link).await?);
         let (steering, wishes) = Wishes::open(link, &sender).await?;
         attempts.cancel(steering.cancelled().iter().copied());

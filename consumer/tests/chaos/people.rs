@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use flowlift_azkaban::archive::{ZipLimits, read_zip, write_zip};
-use flowlift_azkaban::client::Client;
+use flowlift_azkaban::client::{Client, ClientError};
 use flowlift_azkaban::{ProjectName, Tree};
 
 use crate::curl::{curl, quoted};
@@ -62,8 +62,13 @@ impl Person {
     /// Downloads the newest version.
     pub(crate) async fn download(&self, project: &str) -> Copy {
         let name = ProjectName::new(project).expect("a name");
-        let zip = self.client.download(&name, None).await.expect("a download");
-        let zip = zip.expect("something was uploaded");
+        let zip = loop {
+            match self.client.download(&name, None).await {
+                // newer ones came so fast that Azkaban has thrown it away between two requests; a person clicks again
+                Err(ClientError::VersionPurged { .. }) => tokio::task::yield_now().await,
+                other => break other.expect("a download").expect("something was uploaded"),
+            }
+        };
         Copy {
             project: project.to_owned(),
             version: zip.version,

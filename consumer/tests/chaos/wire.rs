@@ -2,6 +2,7 @@
 //! also counts: connections, uploads that are under way, and uploads of one project at the same time.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -159,11 +160,19 @@ impl Pipe {
         let back = pump(far_in, near_out, self.line.subscribe(), |_| {
             upload.lock().expect("unharmed").may_be_answered()
         });
+        // Azkaban closes as soon as it has answered: from then on it has a thread free, and somebody else may connect, though
+        // the other direction is still being closed here
+        let carried = async {
+            let (mut there, mut back) = (pin!(there), pin!(back));
+            tokio::select! {
+                () = &mut there => { drop(count); back.await; }
+                () = &mut back => { drop(count); there.await; }
+            }
+        };
         tokio::select! {
-            ((), ()) = async { tokio::join!(there, back) } => {}
+            () = carried => {}
             _ = cuts.wait_for(|cuts| *cuts != begun) => {}
         }
-        drop(count);
     }
 }
 

@@ -20,6 +20,10 @@ pub(crate) struct Program {
 
 impl Program {
     fn start(rig: &Rig, url: &str, name: &str) -> Self {
+        Self::start_with(rig, url, name, "azkaban")
+    }
+
+    fn start_with(rig: &Rig, url: &str, name: &str, password: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_flowlift-consumer"))
             .args([
                 "--name",
@@ -31,7 +35,7 @@ impl Program {
             ])
             .env("FLOWLIFT_AMQP_URL", url)
             .env("FLOWLIFT_AZKABAN_URL", rig.standin.url())
-            .env("FLOWLIFT_AZKABAN_PASSWORD", "azkaban")
+            .env("FLOWLIFT_AZKABAN_PASSWORD", password)
             .env("FLOWLIFT_SHARDS", SHARDS.to_string())
             .stderr(Stdio::piped())
             .stdin(Stdio::null())
@@ -179,6 +183,20 @@ async fn a_name_that_lives_already_and_another_azkaban_end_the_program_with_a_se
     let mut stranger = Program::start(&elsewhere, &url, "two");
     stranger.until("one vhost serves one Azkaban").await;
     assert_eq!(stranger.ended().await.code(), Some(78));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_ends_the_program_before_it_takes_anything() {
+    let Some(rig) = Rig::make("password").await else {
+        return;
+    };
+    let run = rig.publish("p", vec![flow("a", "x")]).await;
+    let mut stranger = Program::start_with(&rig, &rig.vhost.url(), "one", "wrong");
+    let line = stranger.until("azkaban").await;
+    assert!(!line.contains("wrong"), "{line}");
+    assert_eq!(stranger.ended().await.code(), Some(77));
+    let _next = Program::subscribed(&rig, &rig.vhost.url(), "one").await;
+    assert_eq!(rig.settled(run).await.count(Outcome::Applied), 1);
 }
 
 /// Where on the road a consumer is killed: the call of Azkaban's that it never hears an answer of, in a first run into a

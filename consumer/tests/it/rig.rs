@@ -89,6 +89,7 @@ impl Rig {
             now: CancellationToken::new(),
             grace: Duration::from_secs(60),
             limits,
+            logged_in: Arc::default(),
             looks: (Arc::default(), std::time::Instant::now()),
         };
         let (ready, subscribed) = tokio::sync::oneshot::channel();
