@@ -108,7 +108,7 @@ impl<'b> Scene<'b> {
 
     /// Calls `flowlift` on the broker itself; it has to succeed.
     pub(crate) async fn flowlift(&self, args: &[&str]) {
-        let url = self.broker.url(&self.vhost, &self.broker.address());
+        let url = self.broker.url(&self.vhost, self.broker.address());
         let said = self.options.command("flowlift", &url).args(args).output().await;
         let said = said.expect("flowlift runs");
         let err = String::from_utf8_lossy(&said.stderr);
