@@ -17,48 +17,48 @@ const CHANNELS: usize = 16;
 /// [`AmqpError::Arguments`] where one stands there with other arguments; [`AmqpError::TooOld`] where the broker does not
 /// know what 4.0 knows; [`AmqpError::Access`] without the right to configure; [`AmqpError::Lost`].
 pub async fn declare(link: &Link, shards: u16, retention: &Retention) -> Result<(), AmqpError> {
-    let work = async {
-        let mut queues = topology::queues(shards, retention);
-        leave_ledger(link, &mut queues, retention).await?;
-        // the target of dead-lettering first: what is dead-lettered before it stands comes minutes late
-        queues.sort_by_key(|queue| queue.name != topology::DEAD);
-        let (first, rest) = queues.split_at(1);
-        some(link, first).await?;
-        let share = rest.len().div_ceil(CHANNELS).max(1);
-        let shares: FuturesUnordered<_> = rest.chunks(share).map(|queues| some(link, queues)).collect();
-        shares.try_collect::<()>().await?;
-        exchanges(link).await
-    };
-    link.standing(work).await
+    let mut queues = topology::queues(shards, retention);
+    leave_ledger(link, &mut queues, retention).await?;
+    // the target of dead-lettering first: what is dead-lettered before it stands comes minutes late
+    queues.sort_by_key(|queue| queue.name != topology::DEAD);
+    let (first, rest) = queues.split_at(1);
+    some(link, first).await?;
+    let share = rest.len().div_ceil(CHANNELS).max(1);
+    let shares: FuturesUnordered<_> = rest.chunks(share).map(|queues| some(link, queues)).collect();
+    shares.try_collect::<()>().await?;
+    exchanges(link).await
 }
 
 /// The exchanges, all of them fanouts, and the queues behind them.
 async fn exchanges(link: &Link) -> Result<(), AmqpError> {
-    let channel = link.channel().await?;
-    for name in topology::LATER.into_iter().chain([topology::HELLO]) {
-        let options = ExchangeDeclareOptions {
-            durable: true,
-            ..Default::default()
-        };
-        let kind = ExchangeKind::Fanout;
-        channel
-            .exchange_declare(name.into(), kind, options, FieldTable::default())
-            .await?;
-    }
-    for name in topology::LATER {
-        let options = QueueBindOptions::default();
-        channel
-            .queue_bind(
-                name.into(),
-                name.into(),
-                "".into(),
-                options,
-                FieldTable::default(),
-            )
-            .await?;
-    }
-    channel.close(200, "done".into()).await?;
-    Ok(())
+    let work = async {
+        let channel = link.channel().await?;
+        for name in topology::LATER.into_iter().chain([topology::HELLO]) {
+            let options = ExchangeDeclareOptions {
+                durable: true,
+                ..Default::default()
+            };
+            let kind = ExchangeKind::Fanout;
+            channel
+                .exchange_declare(name.into(), kind, options, FieldTable::default())
+                .await?;
+        }
+        for name in topology::LATER {
+            let options = QueueBindOptions::default();
+            channel
+                .queue_bind(
+                    name.into(),
+                    name.into(),
+                    "".into(),
+                    options,
+                    FieldTable::default(),
+                )
+                .await?;
+        }
+        channel.close(200, "done".into()).await?;
+        Ok(())
+    };
+    link.standing(work).await
 }
 
 /// Declares what every program needs at once: the record, the streams, the dead letters. The queues of the shards are not

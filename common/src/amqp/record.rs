@@ -35,19 +35,16 @@ pub async fn agree(link: &Link, needs: Needs<'_>) -> Result<Record, AmqpError> {
 
 /// The same with the records that were read.
 pub(super) async fn agree_on(link: &Link, needs: Needs<'_>, there: &[Record]) -> Result<Record, AmqpError> {
-    let work = async {
-        let folded = topology::fold(there);
-        let news = folded
-            .as_ref()
-            .is_none_or(|record| record.azkaban.is_none() && needs.azkaban.is_some());
-        let folded = match folded {
-            Some(folded) if !news => folded,
-            _ => write(link, needs).await?,
-        };
-        topology::agree(&folded, needs.shards, needs.azkaban)?;
-        Ok(folded)
+    let folded = topology::fold(there);
+    let news = folded
+        .as_ref()
+        .is_none_or(|record| record.azkaban.is_none() && needs.azkaban.is_some());
+    let folded = match folded {
+        Some(folded) if !news => folded,
+        _ => write(link, needs).await?,
     };
-    link.standing(work).await
+    topology::agree(&folded, needs.shards, needs.azkaban)?;
+    Ok(folded)
 }
 
 /// Appends a record and reads from the start until it appears: whatever stood before it counts first.
@@ -90,26 +87,20 @@ async fn append(link: &Link, ours: &Record) -> Result<Record, AmqpError> {
 ///
 /// [`agree`] has to come before: it writes the vhost's first record.
 pub async fn permits(link: &Link) -> Result<Option<u16>, AmqpError> {
-    let work = async {
-        let counted = topology::fold(&read(link).await?).and_then(|record| record.permits);
-        if counted.is_some() {
-            return Ok(counted);
-        }
-        let note = note(link, None).await?;
-        Ok(append(link, &note).await?.permits)
-    };
-    link.standing(work).await
+    let counted = topology::fold(&read(link).await?).and_then(|record| record.permits);
+    if counted.is_some() {
+        return Ok(counted);
+    }
+    let note = note(link, None).await?;
+    Ok(append(link, &note).await?.permits)
 }
 
 /// Records that number; whoever does so has laid the tokens before.
 ///
 /// [`agree`] has to come before: it writes the vhost's first record.
 pub async fn set_permits(link: &Link, permits: u16) -> Result<(), AmqpError> {
-    let work = async {
-        let note = note(link, Some(permits)).await?;
-        append(link, &note).await.map(drop)
-    };
-    link.standing(work).await
+    let note = note(link, Some(permits)).await?;
+    append(link, &note).await.map(drop)
 }
 
 /// A record that says nothing new but the permits: the rest is the first record's, which counts for it.

@@ -30,30 +30,24 @@ impl OpenRun {
         clock_ms: u64,
         opened: impl FnOnce(u64) -> RunEvent,
     ) -> Result<Self, AmqpError> {
-        let work = async {
-            let rank = draw(link, run, clock_ms).await?;
-            Sender::open(link)
-                .await?
-                .record(RUNS, &ledger::encode(&opened(rank)))
-                .await?;
-            Ok(Self { run, rank })
-        };
-        link.standing(work).await
+        let rank = draw(link, run, clock_ms).await?;
+        Sender::open(link)
+            .await?
+            .record(RUNS, &ledger::encode(&opened(rank)))
+            .await?;
+        Ok(Self { run, rank })
     }
 
     /// Draws a new rank for a run that has been publishing for a while.
     pub async fn renew(&mut self, link: &Link, clock_ms: u64) -> Result<(), AmqpError> {
-        let work = async {
-            let rank = draw(link, self.run, clock_ms).await?.max(self.rank + 1);
-            let renewed = RunEvent::Renewed { run: self.run, rank };
-            Sender::open(link)
-                .await?
-                .record(RUNS, &ledger::encode(&renewed))
-                .await?;
-            self.rank = rank;
-            Ok(())
-        };
-        link.standing(work).await
+        let rank = draw(link, self.run, clock_ms).await?.max(self.rank + 1);
+        let renewed = RunEvent::Renewed { run: self.run, rank };
+        Sender::open(link)
+            .await?
+            .record(RUNS, &ledger::encode(&renewed))
+            .await?;
+        self.rank = rank;
+        Ok(())
     }
 }
 

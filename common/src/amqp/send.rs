@@ -5,7 +5,7 @@ use std::time::Duration;
 use lapin::Confirmation;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, ConnectionStatus, PublisherConfirm};
+use lapin::{BasicProperties, Channel, ConnectionStatus};
 use tokio::time::timeout;
 
 use super::declare::declare_again;
@@ -108,9 +108,19 @@ impl Sender {
         Ok(Self { channel, status })
     }
 
-    /// Waits for a confirm; an alarm of the broker may take as long as it takes.
-    async fn confirmed(&self, mut confirm: PublisherConfirm) -> Result<Confirmation, AmqpError> {
-        let confirming = async {
+    /// Publishes and waits for the confirm; an alarm of the broker may take as long as it takes.
+    async fn publish(
+        &self,
+        (exchange, queue): (&str, &str),
+        options: BasicPublishOptions,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<Confirmation, AmqpError> {
+        let publishing = async {
+            let mut confirm = self
+                .channel
+                .basic_publish(exchange.into(), queue.into(), options, body, properties)
+                .await?;
             loop {
                 if let Ok(confirmation) = timeout(CONFIRMED_WITHIN, &mut confirm).await {
                     return Ok(confirmation?);
@@ -120,7 +130,7 @@ impl Sender {
                 }
             }
         };
-        standing(&self.status, confirming).await
+        standing(&self.status, publishing).await
     }
 
     /// Sends to a queue by the default exchange; returns when the broker has it on disk (quorum: a majority has).
@@ -184,34 +194,23 @@ impl Sender {
             mandatory: true,
             ..Default::default()
         };
-        let confirm = self
-            .channel
-            .basic_publish(exchange.into(), queue.into(), options, body, properties)
-            .await?;
-        judge(
-            self.confirmed(confirm).await?,
-            if exchange.is_empty() { queue } else { exchange },
-        )
+        let confirmed = self.publish((exchange, queue), options, body, properties).await?;
+        judge(confirmed, if exchange.is_empty() { queue } else { exchange })
     }
 
     /// Answers to somebody's own queue; who has gone meanwhile needs no answer.
     pub async fn answer(&self, queue: &str, body: &[u8]) -> Result<(), AmqpError> {
         let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
-        let confirm = self
-            .channel
-            .basic_publish("".into(), queue.into(), options, body, properties)
-            .await?;
-        judge(self.confirmed(confirm).await?, queue)
+        judge(self.publish(("", queue), options, body, properties).await?, queue)
     }
 
     /// Says something to everybody who listens on an exchange, without waiting for listeners.
     pub async fn broadcast(&self, exchange: &str, body: &[u8], ttl_ms: u32) -> Result<(), AmqpError> {
         let properties = BasicProperties::default().with_expiration(ttl_ms.to_string().into());
         let options = BasicPublishOptions::default();
-        let confirm = self
-            .channel
-            .basic_publish(exchange.into(), "".into(), options, body, properties)
-            .await?;
-        judge(self.confirmed(confirm).await?, exchange)
+        judge(
+            self.publish((exchange, ""), options, body, properties).await?,
+            exchange,
+        )
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use console::Term;
 use flowlift_common::amqp::{AmqpError, Link, declare};
 use flowlift_common::shutdown::Shutdown;
-use flowlift_common::topology::Retention;
 use jiff::tz::TimeZone;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -27,7 +26,7 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<(), Fail
         let now = match now {
             Err(AmqpError::Missing { queue, .. }) => {
                 context.reporter.warn(&remade(&queue));
-                declare(&link, context.settings.shards, &Retention::default()).await?;
+                declare(&link, context.settings.shards, &context.settings.retention).await?;
                 begin(context, &link).await?.look(&link, now_ms()).await?
             }
             now => now?,

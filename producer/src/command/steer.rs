@@ -17,7 +17,7 @@ use crate::wait::{Wanted, wait};
 pub(super) async fn cancel(context: &Context, args: &CancelArgs) -> Result<(), Failure> {
     let (settings, reporter, run) = (&context.settings, &context.reporter, args.run);
     let link = open(context).await?;
-    let state = steer::history::read(&link, run).await?;
+    let state = steer::run_so_far(&link, run).await?;
     if !state.is_open_or_closed() {
         return Err(Failure::NoInput(format!(
             "there is no run {run} in this RabbitMQ (runs are kept for 90 days)"

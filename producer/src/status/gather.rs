@@ -28,6 +28,20 @@ pub struct Depths {
     pub dead: u64,
 }
 
+impl Depths {
+    /// Messages that wait in shards.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.shards.iter().map(|depth| depth.waiting).sum()
+    }
+
+    /// Messages that are set aside.
+    #[must_use]
+    pub fn parked(&self) -> u64 {
+        self.shards.iter().map(|depth| depth.parked).sum()
+    }
+}
+
 /// Looks at all queues.
 ///
 /// # Errors

@@ -37,11 +37,44 @@ pub struct Now {
     pub at_ms: u64,
 }
 
-/// Keeps what is needed to look again.
-pub struct Watch {
+/// Hears what people ask of the work, and how the consumers are.
+pub struct Ears {
     consumers: Consumers,
     wishes: Wishes,
     steering: Steering,
+}
+
+impl Ears {
+    /// Begins; the vhost is set up.
+    ///
+    /// # Errors
+    /// [`AmqpError`].
+    pub async fn open(link: &Link) -> Result<Self, AmqpError> {
+        let sender = Sender::open(link).await?;
+        let (steering, wishes) = Wishes::open(link, &sender).await?;
+        Ok(Self {
+            consumers: Consumers::open(link).await?,
+            wishes,
+            steering,
+        })
+    }
+
+    /// What is asked by now, and the consumers' answers.
+    ///
+    /// # Errors
+    /// [`AmqpError`].
+    pub async fn hear(&mut self) -> Result<(Steering, Vec<ConsumerState>), AmqpError> {
+        while let Some(wish) = self.wishes.try_next()? {
+            self.steering.take(wish);
+        }
+        let consumers = self.consumers.ask().await?;
+        Ok((self.steering.clone(), consumers))
+    }
+}
+
+/// Keeps what is needed to look again.
+pub struct Watch {
+    ears: Ears,
     record: Record,
 }
 
@@ -51,12 +84,8 @@ impl Watch {
     /// # Errors
     /// [`AmqpError`].
     pub async fn open(link: &Link, record: Record) -> Result<Self, AmqpError> {
-        let sender = Sender::open(link).await?;
-        let (steering, wishes) = Wishes::open(link, &sender).await?;
         Ok(Self {
-            consumers: Consumers::open(link).await?,
-            wishes,
-            steering,
+            ears: Ears::open(link).await?,
             record,
         })
     }
@@ -66,15 +95,12 @@ impl Watch {
     /// # Errors
     /// [`AmqpError`].
     pub async fn look(&mut self, link: &Link, at_ms: u64) -> Result<Now, AmqpError> {
-        while let Some(wish) = self.wishes.try_next()? {
-            self.steering.take(wish);
-        }
-        let (depths, consumers) =
-            tokio::try_join!(gather::depths(link, self.record.shards), self.consumers.ask())?;
+        let depths = gather::depths(link, self.record.shards);
+        let (depths, (steering, consumers)) = tokio::try_join!(depths, self.ears.hear())?;
         Ok(Now {
             broker: link.broker().to_owned(),
             record: self.record.clone(),
-            steering: self.steering.clone(),
+            steering,
             consumers,
             depths,
             at_ms,
@@ -86,13 +112,13 @@ impl Now {
     /// Messages that wait in shards.
     #[must_use]
     pub fn waiting(&self) -> u64 {
-        self.depths.shards.iter().map(|depth| depth.waiting).sum()
+        self.depths.waiting()
     }
 
     /// Messages that are set aside.
     #[must_use]
     pub fn parked(&self) -> u64 {
-        self.depths.shards.iter().map(|depth| depth.parked).sum()
+        self.depths.parked()
     }
 
     /// Messages and changes that consumers have in hand.

@@ -1,16 +1,27 @@
 //! Cancelling a run, pausing, resuming: wishes are written down in RabbitMQ; consumers heed them within moments, and those that
 //! come later read them first.
 
-pub mod history;
-
 use flowlift_azkaban::ProjectName;
 use flowlift_common::amqp::{AmqpError, Link, Sender, Wishes, wish};
+use flowlift_common::fold::RunState;
+use flowlift_common::order::RunId;
 use flowlift_common::steer::{Pause, SteerEvent, Steering};
 
 use jiff::tz::TimeZone;
 
 use crate::publish::{now_ms, who};
+use crate::runs::read::{begin, each_run_event};
 use crate::when::minute_ms;
+
+/// What the stream of runs says about a run, up to now.
+///
+/// # Errors
+/// [`AmqpError`].
+pub async fn run_so_far(link: &Link, run: RunId) -> Result<RunState, AmqpError> {
+    let mut state = RunState::new(run);
+    each_run_event(link, begin(run.made_at_ms()), |event| state.run_event(&event)).await?;
+    Ok(state)
+}
 
 /// What is asked of the work at present.
 ///

@@ -1,6 +1,6 @@
 //! Reads the streams of runs and outcomes at once.
 
-use flowlift_common::amqp::{AmqpError, Link, Start, StreamReader};
+use flowlift_common::amqp::{AmqpError, Link, StreamReader};
 use flowlift_common::ledger::{self, RunEvent, Settled};
 use flowlift_common::order::RunId;
 use flowlift_common::topology::{OUTCOMES, RUNS};
@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Clocks of producers and of the broker may differ by this much.
-const CLOCKS_MS: u64 = 24 * 3_600_000;
+use crate::runs::read::begin;
+
 /// Records read and not yet folded.
 const AHEAD: usize = 256;
 
@@ -31,9 +31,7 @@ pub struct Follow {
 impl Follow {
     /// Begins a day before the run was made.
     pub async fn open(link: &Link, run: RunId) -> Result<Self, AmqpError> {
-        let from = run
-            .made_at_ms()
-            .map_or(Start::First, |ms| Start::Since(ms.saturating_sub(CLOCKS_MS)));
+        let from = begin(run.made_at_ms());
         let (sender, heard) = mpsc::channel(AHEAD);
         let runs = StreamReader::open(link, RUNS, from).await?;
         let outcomes = StreamReader::open(link, OUTCOMES, from).await?;

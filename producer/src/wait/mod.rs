@@ -18,6 +18,7 @@ use crate::exit::Failure;
 use crate::publish::{now_ms, set_up};
 use crate::report::{Collect, Thresholds};
 use crate::reporter::{Reporter, Stage};
+use crate::status::Ears;
 use crate::words::{count, count_are, span, thousands};
 use follow::{Follow, Heard};
 use pace::Pace;
@@ -175,6 +176,7 @@ impl Waiting<'_> {
             set_up(&link, settings, self.reporter).await?;
         }
         let mut follow = Follow::open(&link, self.wanted.run).await?;
+        let mut ears = None;
         self.heard = Instant::now();
         let mut tick = tokio::time::interval(TICK);
         loop {
@@ -197,7 +199,7 @@ impl Waiting<'_> {
                     if self.is_lost() {
                         break;
                     }
-                    self.look(&link, settings.shards).await;
+                    self.look(&link, &mut ears, settings.shards).await;
                 }
             }
         }
@@ -285,7 +287,7 @@ impl Waiting<'_> {
     }
 
     /// Says once why nothing moves, as long as nothing does.
-    async fn look(&mut self, link: &Link, shards: u16) {
+    async fn look(&mut self, link: &Link, ears: &mut Option<Ears>, shards: u16) {
         if self.told || self.moved.elapsed() < LOOK_EVERY || self.looked.elapsed() < LOOK_EVERY {
             return;
         }
@@ -299,7 +301,7 @@ impl Waiting<'_> {
             .filter(|(project, count)| self.run.state().done_in(project) < **count);
         let projects: Vec<_> = behind.map(|(project, _)| project.clone()).take(16).collect();
         // where it cannot be told, waiting itself finds out
-        let Ok(facts) = standstill::Facts::of(link, &projects, shards).await else {
+        let Ok(facts) = standstill::Facts::of(link, ears, &projects, shards).await else {
             return;
         };
         if let Some(reason) = facts.reason(&projects, &self.zone) {

@@ -1,13 +1,14 @@
 //! Why nothing moves, as far as it can be told from outside.
 
 use flowlift_azkaban::ProjectName;
-use flowlift_common::amqp::{AmqpError, Consumers, Link, depth};
+use flowlift_common::amqp::{AmqpError, Link, depth};
 use flowlift_common::state::ConsumerState;
 use flowlift_common::steer::Steering;
 use flowlift_common::topology::{parked_queue, shard_of, shard_queue};
 use jiff::tz::TimeZone;
 
-use crate::steer::{by, steering};
+use crate::status::Ears;
+use crate::steer::by;
 use crate::words::some;
 
 /// What is known while a run stands still.
@@ -37,11 +38,16 @@ pub enum Standstill {
 }
 
 impl Facts {
-    /// Asks RabbitMQ and the consumers.
+    /// Asks RabbitMQ and the consumers; `ears` are opened with the first look on a connection.
     ///
     /// # Errors
     /// [`AmqpError`]: it cannot be told.
-    pub async fn of(link: &Link, projects: &[ProjectName], shards: u16) -> Result<Self, AmqpError> {
+    pub async fn of(
+        link: &Link,
+        ears: &mut Option<Ears>,
+        projects: &[ProjectName],
+        shards: u16,
+    ) -> Result<Self, AmqpError> {
         let (mut queued, mut consumed) = (0, false);
         for project in projects {
             let shard = shard_of(project, shards);
@@ -50,11 +56,16 @@ impl Facts {
             queued += u64::from(depth(link, &parked_queue(shard)).await?.waiting);
             consumed |= depth_of_shard.consumers > 0;
         }
+        let ears = match ears {
+            Some(ears) => ears,
+            None => ears.insert(Ears::open(link).await?),
+        };
+        let (steering, consumers) = ears.hear().await?;
         Ok(Self {
             queued,
             consumed,
-            steering: steering(link).await?,
-            consumers: Consumers::open(link).await?.ask().await?,
+            steering,
+            consumers,
         })
     }
 
