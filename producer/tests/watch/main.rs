@@ -5,6 +5,7 @@
 
 #![cfg(test)]
 
+mod alerts;
 #[path = "../shared/build.rs"]
 mod build;
 mod prometheus;
@@ -15,12 +16,15 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use prometheus::{Answer, Prometheus};
+use prometheus::{Answer, Patience, Prometheus};
 use questions::{Question, questions};
 use stage::Stage;
 
 /// Whatever is waited for comes within this, or the test fails.
 const SOON: Duration = Duration::from_secs(45);
+
+/// One test at a time: each upsets the whole broker.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Panels that may show nothing on a night without trouble: no run has a deadline, and no upload was left open.
 const EMPTY_BY_DESIGN: [&str; 2] = ["earliest_deadline_timestamp_seconds", "fence_seconds_bucket"];
@@ -33,10 +37,11 @@ fn may_be_empty(question: &Question) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_answers_every_question_of_every_dashboard_and_sees_consumers_die() {
+    let _alone = ALONE.lock().await;
     let Some(mut stage) = Stage::set().await else {
         return;
     };
-    let Some(prometheus) = Prometheus::start(&stage.scraped()).await else {
+    let Some(prometheus) = Prometheus::start(&stage.scraped(), Patience::AsDeployed).await else {
         return;
     };
     let traffic = stage.traffic();

@@ -1,6 +1,7 @@
 //! A Prometheus of one's own, with the settings and rules of deploy/prometheus; only addresses and the pace are others.
+//! Where alerts are to fire, their rules are hurried: what is minutes in them is seconds.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -16,6 +17,15 @@ const PACE: &str = "1s";
 pub(crate) struct Scraped {
     pub(crate) job: &'static str,
     pub(crate) addresses: Vec<String>,
+}
+
+/// How long the rules take to be sure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As deployed.
+    AsDeployed,
+    /// Seconds, so that a test can wait for them.
+    Hurried,
 }
 
 /// What is known about an expression.
@@ -46,10 +56,11 @@ pub(crate) struct Prometheus {
 
 impl Prometheus {
     /// `None`: it is not installed, and that is said.
-    pub(crate) async fn start(scraped: &[Scraped]) -> Option<Self> {
+    pub(crate) async fn start(scraped: &[Scraped], patience: Patience) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let settings = folder.path().join("prometheus.yml");
-        std::fs::write(&settings, settings_for(scraped).to_string()).unwrap();
+        let rules = rules_in(folder.path(), patience);
+        std::fs::write(&settings, settings_for(scraped, &rules).to_string()).unwrap();
         let listen = format!("127.0.0.1:{}", free_port());
         let process = Command::new("prometheus")
             .arg(format!("--config.file={}", settings.display()))
@@ -194,17 +205,54 @@ impl Prometheus {
     }
 }
 
+fn deployed() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/prometheus");
+    folder.canonicalize().unwrap()
+}
+
+/// The rules of deploy/prometheus, copied; where they lie.
+fn rules_in(folder: &Path, patience: Patience) -> PathBuf {
+    let rules = folder.join("rules");
+    std::fs::create_dir(&rules).unwrap();
+    for file in std::fs::read_dir(deployed().join("rules")).unwrap() {
+        let file = file.unwrap();
+        let text = std::fs::read_to_string(file.path()).unwrap();
+        let text = match patience {
+            Patience::AsDeployed => text,
+            Patience::Hurried => hurried(&text),
+        };
+        std::fs::write(rules.join(file.file_name()), text).unwrap();
+    }
+    rules
+}
+
+/// Minutes as seconds; hours of age as well. What is asked and compared stays as it is.
+fn hurried(rules: &str) -> String {
+    let hurry = |line: &str| {
+        if line.trim_start().starts_with("for: ") {
+            let indent = line.len() - line.trim_start().len();
+            return format!("{}for: 1s\n", &line[..indent]);
+        }
+        let line = line.replace("[15m]", "[8s]").replace("[5m]", "[8s]");
+        line.replace("> 7200", "> 2") + "\n"
+    };
+    let hurried: String = rules.lines().map(hurry).collect();
+    assert!(!hurried.contains("m]"), "a window is not hurried: {hurried}");
+    hurried
+}
+
 /// deploy/prometheus/prometheus.yml with the addresses that hold here.
-fn settings_for(scraped: &[Scraped]) -> Value {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../deploy/prometheus")
-        .canonicalize()
-        .unwrap();
-    let text = std::fs::read_to_string(folder.join("prometheus.yml")).unwrap();
+fn settings_for(scraped: &[Scraped], rules: &Path) -> Value {
+    let text = std::fs::read_to_string(deployed().join("prometheus.yml")).unwrap();
     let mut settings: Value = serde_saphyr::from_str(&text).unwrap();
     settings["global"] = json!({"scrape_interval": PACE, "evaluation_interval": PACE});
     for file in settings["rule_files"].as_array_mut().unwrap() {
-        *file = folder.join(file.as_str().unwrap()).to_str().unwrap().into();
+        let pattern = file
+            .as_str()
+            .unwrap()
+            .strip_prefix("rules/")
+            .expect("rules lie in rules/");
+        *file = rules.join(pattern).to_str().unwrap().into();
     }
     let jobs = settings["scrape_configs"].as_array_mut().unwrap();
     for job in jobs.iter_mut() {

@@ -4,9 +4,11 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use azkaban_standin::{Options, Running, Standin};
+use azkaban_standin::{Options, Running, Standin, User};
+use flowlift_azkaban::ProjectName;
+use flowlift_azkaban::client::{Client, ClientConfig};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -54,6 +56,7 @@ impl Stage {
         let vhost = Vhost::make(state, &url);
         let options = Options {
             ms_per_flow: 0.6,
+            users: vec![User::admin("azkaban", "azkaban"), User::plain("bob", "bob")],
             ..Options::default()
         };
         let standin = Standin::start(options).await.expect("a stand-in on a free port");
@@ -80,8 +83,8 @@ impl Stage {
         Some(stage)
     }
 
-    /// Starts a consumer; where its metrics are, once it has subscribed.
-    async fn consumer(&self, name: &str) -> (Child, String) {
+    /// Starts a consumer, which may do what bob may; where its metrics are, once it has subscribed.
+    pub(crate) async fn consumer(&self, name: &str) -> (Child, String) {
         let program = Path::new(env!("CARGO_BIN_EXE_flowlift")).with_file_name("flowlift-consumer");
         let mut child = self
             .vhost
@@ -95,7 +98,8 @@ impl Stage {
                 "3",
             ])
             .env("FLOWLIFT_AZKABAN_URL", &self.standin_url)
-            .env("FLOWLIFT_AZKABAN_PASSWORD", "azkaban")
+            .env("FLOWLIFT_AZKABAN_USER", "bob")
+            .env("FLOWLIFT_AZKABAN_PASSWORD", "bob")
             .stderr(Stdio::piped())
             .spawn()
             .expect("the consumer starts");
@@ -178,6 +182,30 @@ impl Stage {
         assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
     }
 
+    /// A project where bob may do nothing, and a run for it: it is parked.
+    pub(crate) async fn denied_run(&self) {
+        let client = Client::new(ClientConfig::new(&self.standin_url, "azkaban", "azkaban")).unwrap();
+        let denied = ProjectName::new("denied").unwrap();
+        client.create_project(&denied, "not for bob").await.unwrap();
+        self.queue(&["--project", "denied", "--flows", "1"]).await;
+    }
+
+    /// Publishes and waits for nothing.
+    async fn queue(&self, words: &[&str]) {
+        let mut command = self.vhost.command(Path::new(env!("CARGO_BIN_EXE_flowlift")));
+        let run = command.arg("publish").args(words).output().await.unwrap();
+        assert!(run.status.success(), "{}", said(&run));
+    }
+
+    /// RabbitMQ's own settings, until the answer is dropped.
+    pub(crate) fn broker_with(&self, words: &[&str], back: &[&'static str]) -> Tightened {
+        ctl(&self.vhost.state, words);
+        Tightened {
+            state: self.vhost.state.clone(),
+            back: back.to_vec(),
+        }
+    }
+
     fn publisher(&self) -> Publisher {
         Publisher {
             url: self.vhost.url.clone(),
@@ -190,22 +218,8 @@ impl Stage {
             standin.stop().await;
         }
         // somebody has to ask it to find out
-        let run = self
-            .vhost
-            .command(Path::new(env!("CARGO_BIN_EXE_flowlift")))
-            .args([
-                "publish",
-                "--project",
-                "away",
-                "--flows",
-                "1",
-                "--deadline",
-                "07:00",
-            ])
-            .output()
-            .await
-            .unwrap();
-        assert!(run.status.success(), "{}", said(&run));
+        self.queue(&["--project", "away", "--flows", "1", "--deadline", "07:00"])
+            .await;
     }
 
     pub(crate) async fn kill_consumers(&mut self) {
@@ -239,7 +253,9 @@ struct Vhost {
 
 impl Vhost {
     fn make(state: String, broker: &str) -> Self {
-        let name = format!("watch-{}", std::process::id());
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("watch-{}-{number}", std::process::id());
         let (server, _) = broker.rsplit_once('/').expect("an address ends in a vhost");
         let vhost = Self {
             url: format!("{server}/{name}"),
@@ -252,13 +268,7 @@ impl Vhost {
     }
 
     fn ctl(&self, words: &[&str]) {
-        let status = std::process::Command::new(dev_broker())
-            .args(["ctl", "--state", &self.state, "--", "-q"])
-            .args(words)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status();
-        assert!(status.expect("dev/broker runs").success(), "{words:?}");
+        ctl(&self.state, words);
     }
 
     /// A program with this vhost and nothing else of this process' environment.
@@ -300,6 +310,28 @@ impl Drop for Vhost {
     fn drop(&mut self) {
         self.ctl(&["delete_vhost", &self.name]);
     }
+}
+
+/// A broker with less than it needs.
+pub(crate) struct Tightened {
+    state: String,
+    back: Vec<&'static str>,
+}
+
+impl Drop for Tightened {
+    fn drop(&mut self) {
+        ctl(&self.state, &self.back);
+    }
+}
+
+fn ctl(state: &str, words: &[&str]) {
+    let status = std::process::Command::new(dev_broker())
+        .args(["ctl", "--state", state, "--", "-q"])
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.expect("dev/broker runs").success(), "{words:?}");
 }
 
 fn said(output: &Output) -> String {
