@@ -208,6 +208,12 @@ pub struct PublishArgs {
     /// With --wait: run this command at the end, see `flowlift wait --help`
     #[arg(long, value_name = "CMD", requires = "wait")]
     pub notify: Option<String>,
+    /// With --wait: what must hold at the end, else the exit code is 1
+    #[arg(long, value_name = "CONDITIONS", requires = "wait")]
+    pub threshold: Option<Thresholds>,
+    /// With --wait: end as soon as a threshold cannot hold any more, and cancel the run
+    #[arg(long, requires = "threshold")]
+    pub abort_on_fail: bool,
     /// When all should be settled: the next 07:00, or 2026-11-27 07:00, or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = crate::when::deadline)]
     pub deadline: Option<When>,

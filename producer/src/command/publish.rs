@@ -18,14 +18,14 @@ use crate::exit::Failure;
 use crate::prepare;
 use crate::publish::{Feed, Job, Published, publish};
 use crate::source::{Item, Place, Source};
-use crate::wait::{Judged, Summary, Wanted};
+use crate::wait::{Ended, Judged, Wanted};
 use crate::words::{count, count_are, some, span};
 
 impl From<Option<Duration>> for After<'_> {
     fn from(timeout: Option<Duration>) -> Self {
         Self {
             timeout,
-            notify: None,
+            ..Self::default()
         }
     }
 }
@@ -130,6 +130,10 @@ fn wanted(args: &PublishArgs) -> Option<After<'_>> {
     args.wait.then_some(After {
         timeout: args.timeout,
         notify: args.notify.as_deref(),
+        judged: Judged {
+            thresholds: args.threshold.as_ref(),
+            abort_on_fail: args.abort_on_fail,
+        },
     })
 }
 
@@ -140,6 +144,8 @@ pub(super) struct After<'a> {
     pub(super) timeout: Option<Duration>,
     /// A person's command for the end.
     pub(super) notify: Option<&'a str>,
+    /// What must hold.
+    pub(super) judged: Judged<'a>,
 }
 
 /// Asks before something is published to a protected target.
@@ -208,24 +214,25 @@ pub(super) async fn followed(
         count(published.messages, "message"),
         span(published.took)
     ));
-    let summary = match wanted {
-        Some(After { timeout, notify }) => {
-            let wanted = Wanted {
-                run,
-                timeout,
-                known: true,
-            };
-            let ended = watched(context, wanted, Judged::default(), notify, shutdown).await;
-            Some(ended.failure.map_or(Ok(ended.summary), Err)?)
+    let mut ended = None;
+    if let Some(after) = wanted {
+        let wanted = Wanted {
+            run,
+            timeout: after.timeout,
+            known: true,
+        };
+        let mut waited = watched(context, wanted, after.judged, after.notify, shutdown).await;
+        if let Some(failure) = waited.failure.take() {
+            return Err(failure);
         }
-        None => None,
-    };
-    print_json(context, published, summary.as_ref())?;
+        ended = Some(waited);
+    }
+    print_json(context, published, ended.as_ref())?;
     let mut good = true;
-    if let Some(summary) = &summary {
-        context.totals.settled(summary.outcomes());
-        good = summary.is_good();
-        summary.lines().iter().for_each(|line| {
+    if let Some(ended) = &ended {
+        context.totals.settled(ended.summary.outcomes());
+        good = ended.is_good();
+        ended.lines().iter().for_each(|line| {
             if good {
                 reporter.say(line);
             } else {
@@ -242,13 +249,13 @@ pub(super) async fn followed(
     if good { Ok(()) } else { Err(Failure::No) }
 }
 
-fn print_json(context: &Context, published: &Published, summary: Option<&Summary>) -> Result<(), Failure> {
+fn print_json(context: &Context, published: &Published, ended: Option<&Ended>) -> Result<(), Failure> {
     if !context.json {
         return Ok(());
     }
     let json = json!({"run": published.run, "changes": published.changes(), "messages": published.messages,
         "projects": published.projects, "partial": published.partial, "left_out": published.left_out,
-        "seconds": (published.took.as_secs_f64() * 1000.0).round() / 1000.0, "outcome": summary.map(Summary::to_json)});
+        "seconds": (published.took.as_secs_f64() * 1000.0).round() / 1000.0, "outcome": ended.map(Ended::to_json)});
     context.print(|| json, String::new)
 }
 

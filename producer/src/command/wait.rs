@@ -21,28 +21,24 @@ pub(super) async fn run(context: &Context, args: &WaitArgs) -> Result<(), Failur
         thresholds: args.threshold.as_ref(),
         abort_on_fail: args.abort_on_fail,
     };
-    let ended = watched(context, wanted, judged, args.notify.as_deref(), &shutdown).await;
+    let mut ended = watched(context, wanted, judged, args.notify.as_deref(), &shutdown).await;
     context.totals.queued(ended.summary.total());
-    if let Some(failure) = ended.failure {
+    if let Some(failure) = ended.failure.take() {
         return Err(failure);
     }
     context.totals.settled(ended.summary.outcomes());
-    let good = ended.summary.is_good() && ended.broken.is_empty();
+    let lines = ended.lines();
     if context.json {
-        let mut json = ended.summary.to_json();
-        json["broken_thresholds"] = json!(ended.broken);
-        context.print(|| json, String::new)?;
-    } else if good {
-        context.print(|| json!(null), || ended.summary.lines().join("\n"))?;
-    } else {
-        let lines = ended.summary.lines();
-        lines.iter().for_each(|line| context.reporter.warn(line));
+        context.print(|| ended.to_json(), String::new)?;
+    } else if ended.is_good() {
+        context.print(|| json!(null), || lines.join("\n"))?;
     }
-    ended
-        .broken
-        .iter()
-        .for_each(|sentence| context.reporter.warn(sentence));
-    if good { Ok(()) } else { Err(Failure::No) }
+    if ended.is_good() {
+        return Ok(());
+    }
+    let told = if context.json { &ended.broken } else { &lines };
+    told.iter().for_each(|line| context.reporter.warn(line));
+    Err(Failure::No)
 }
 
 /// Waits and tells the person's command how that ended; used by `publish --wait` too.

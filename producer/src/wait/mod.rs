@@ -64,6 +64,30 @@ pub struct Ended {
     pub failure: Option<Failure>,
 }
 
+impl Ended {
+    /// Whether every change is where it was to go, and every threshold held.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.summary.is_good() && self.broken.is_empty()
+    }
+
+    /// What became of the run, for people.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = self.summary.lines();
+        lines.extend(self.broken.iter().cloned());
+        lines
+    }
+
+    /// The same for programs.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut json = self.summary.to_json();
+        json["broken_thresholds"] = serde_json::json!(self.broken);
+        json
+    }
+}
+
 /// Waits. The summary says what became of the run; dead changes are for the caller to judge.
 pub async fn wait(
     settings: &Settings,

@@ -142,6 +142,32 @@ async fn a_lost_threshold_ends_waiting_only_where_that_is_asked_for() {
     assert_eq!(said.code, 75, "{}", said.err);
 }
 
+#[tokio::test]
+async fn publishing_and_waiting_at_once_knows_thresholds_too() {
+    let Some(vhost) = Vhost::new() else { return };
+    let person = vhost.person();
+    // nobody consumes, so it takes longer than any time
+    let said = person.calls(&[
+        "publish",
+        "--project",
+        "p",
+        "--flows",
+        "10",
+        "--wait",
+        "--threshold",
+        "duration<1s",
+        "--abort-on-fail",
+        "--json",
+    ]);
+    assert_eq!(said.code, 1, "{}", said.err);
+    let json: Value = serde_json::from_str(&said.out).unwrap();
+    let broken = json["outcome"]["broken_thresholds"][0].as_str().unwrap();
+    assert!(broken.starts_with("threshold duration<1s is broken"), "{broken}");
+    assert!(said.err.contains("the run is cancelled"), "{}", said.err);
+    let run: RunId = json["run"].as_str().unwrap().parse().unwrap();
+    assert_eq!(vhost.wished("p").await.1, [run]);
+}
+
 /// A million changes in a thousand projects, in the records of a night.
 async fn a_million(vhost: &Vhost) -> RunId {
     let run = RunId::fresh();
