@@ -329,7 +329,8 @@ pub struct WaitArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 It needs RabbitMQ alone: queues are counted there, consumers answer over it. Rates are those of the
-last minute, and the time that is left follows from them.
+last minute, and the time that is left follows from them. Changes left are those that runs of the
+last 7 days queued, without those that have their outcome.
 
 Examples:
   flowlift status

@@ -22,12 +22,12 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<(), Failure> {
     if !args.watch {
         let link = Link::connect(context.settings.amqp_url(), "flowlift status").await?;
-        let now = begin(context, &link).await?.look(&link, now_ms()).await;
+        let now = begin(context, &link, false).await?.look(&link, now_ms()).await;
         let now = match now {
             Err(AmqpError::Missing { queue, .. }) => {
                 context.reporter.warn(&remade(&queue));
                 declare(&link, context.settings.shards, &context.settings.retention).await?;
-                begin(context, &link).await?.look(&link, now_ms()).await?
+                begin(context, &link, false).await?.look(&link, now_ms()).await?
             }
             now => now?,
         };
@@ -46,9 +46,9 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<(), Fail
     watched
 }
 
-async fn begin(context: &Context, link: &Link) -> Result<Watch, Failure> {
+async fn begin(context: &Context, link: &Link, on: bool) -> Result<Watch, Failure> {
     let record = set_up(link, &context.settings, &context.reporter).await?;
-    Ok(Watch::open(link, record).await?)
+    Ok(Watch::open(link, record, on, now_ms()).await?)
 }
 
 /// Looks again and again; a connection that is lost is made anew.
@@ -81,7 +81,7 @@ async fn looks(
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
     let link = Link::connect(context.settings.amqp_url(), "flowlift status").await?;
-    let mut watch = begin(context, &link).await?;
+    let mut watch = begin(context, &link, true).await?;
     let mut tick = interval(args.every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

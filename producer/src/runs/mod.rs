@@ -153,7 +153,7 @@ impl Runs {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use flowlift_azkaban::ProjectName;
     use flowlift_common::ledger::{Detail, Outcomes, SETTLED_VERSION, Settled};
@@ -163,7 +163,7 @@ mod tests {
         RunId(Uuid::from_u128(n))
     }
 
-    pub(super) fn opened(n: u128, at_ms: u64, deadline_ms: Option<u64>) -> RunEvent {
+    pub(crate) fn opened(n: u128, at_ms: u64, deadline_ms: Option<u64>) -> RunEvent {
         RunEvent::Opened {
             run: id(n),
             rank: at_ms,
@@ -177,7 +177,7 @@ mod tests {
         }
     }
 
-    pub(super) fn closed(n: u128, changes: u64, partial: bool) -> RunEvent {
+    pub(crate) fn closed(n: u128, changes: u64, partial: bool) -> RunEvent {
         RunEvent::Closed {
             run: id(n),
             rank: 1,
@@ -187,7 +187,7 @@ mod tests {
         }
     }
 
-    pub(super) fn settled(n: u128, outcome: Outcome, range: (u64, u64)) -> Settled {
+    pub(crate) fn settled(n: u128, outcome: Outcome, range: (u64, u64)) -> Settled {
         Settled {
             v: SETTLED_VERSION,
             project: ProjectName::new("p").unwrap(),

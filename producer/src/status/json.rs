@@ -17,11 +17,24 @@ pub fn json(now: &Now) -> Value {
                 "consumer": now.holder(depth.shard)})
         })
         .collect();
+    let projects = now.unsettled.projects.iter();
+    let projects: Vec<Value> = projects
+        .map(|(project, changes)| json!({"project": project, "changes": changes}))
+        .collect();
+    let runs = now.unsettled.runs.iter();
+    let runs: Vec<Value> = runs
+        .map(|run| {
+            json!({"run": run.run, "state": run.state.word(), "changes": run.total, "done": run.done, "left": run.left(),
+                "deadline_ms": run.deadline_ms})
+        })
+        .collect();
     json!({
         "broker": now.broker, "azkaban": now.record.azkaban, "shards": now.record.shards,
         "shards_unowned": now.unowned(), "at_ms": now.at_ms,
         "backlog": {"waiting": now.waiting(), "parked": now.parked(), "in_hand": messages,
-            "changes_in_hand": changes, "oldest_in_hand_seconds": now.oldest().as_secs_f64(), "shards": full},
+            "changes_in_hand": changes, "oldest_in_hand_seconds": now.oldest().as_secs_f64(), "shards": full,
+            "projects": projects},
+        "runs": runs,
         "rates": {"changes_per_second": changes_rate, "messages_per_second": messages_rate,
             "uploads_per_second": uploads_rate},
         "deadline_ms": now.deadline_ms(),

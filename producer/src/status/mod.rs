@@ -5,6 +5,7 @@ mod json;
 mod screen;
 #[cfg(test)]
 mod tests;
+pub mod unsettled;
 mod words;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use gather::Depths;
 
 pub use json::json;
 pub use screen::{History, Look, screen};
+use unsettled::{Books, Unsettled};
 pub use words::words;
 
 /// All that is known.
@@ -33,6 +35,8 @@ pub struct Now {
     pub consumers: Vec<ConsumerState>,
     /// The queues.
     pub depths: Depths,
+    /// What is left by run and project.
+    pub unsettled: Unsettled,
     /// This program's clock, ms since 1970.
     pub at_ms: u64,
 }
@@ -75,17 +79,19 @@ impl Ears {
 /// Keeps what is needed to look again.
 pub struct Watch {
     ears: Ears,
+    books: Books,
     record: Record,
 }
 
 impl Watch {
-    /// Begins; the vhost is set up.
+    /// Begins; the vhost is set up. With `on` it is looked at more than once.
     ///
     /// # Errors
     /// [`AmqpError`].
-    pub async fn open(link: &Link, record: Record) -> Result<Self, AmqpError> {
+    pub async fn open(link: &Link, record: Record, on: bool, at_ms: u64) -> Result<Self, AmqpError> {
         Ok(Self {
             ears: Ears::open(link).await?,
+            books: Books::open(link, on, at_ms).await?,
             record,
         })
     }
@@ -96,13 +102,15 @@ impl Watch {
     /// [`AmqpError`].
     pub async fn look(&mut self, link: &Link, at_ms: u64) -> Result<Now, AmqpError> {
         let depths = gather::depths(link, self.record.shards);
-        let (depths, (steering, consumers)) = tokio::try_join!(depths, self.ears.hear())?;
+        let (depths, (steering, consumers), ()) =
+            tokio::try_join!(depths, self.ears.hear(), self.books.catch_up())?;
         Ok(Now {
             broker: link.broker().to_owned(),
             record: self.record.clone(),
             steering,
             consumers,
             depths,
+            unsettled: self.books.unsettled(at_ms),
             at_ms,
         })
     }

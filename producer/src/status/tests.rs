@@ -1,11 +1,14 @@
 use flowlift_azkaban::ProjectName;
+use flowlift_common::order::RunId;
 use flowlift_common::state::{ConsumerState, ProjectState, Rate, Step};
 use flowlift_common::steer::{SteerEvent, Steering};
 use flowlift_common::topology::Record;
 use jiff::tz::TimeZone;
 
 use super::gather::{Depths, ShardDepth};
+use super::unsettled::{RunLeft, Unsettled};
 use super::*;
+use crate::runs::State;
 
 fn consumer(name: &str, changes: u64, step: Step) -> ConsumerState {
     ConsumerState {
@@ -62,6 +65,7 @@ fn now(consumers: Vec<ConsumerState>, waiting: u64) -> Now {
             dead: 0,
         },
         consumers,
+        unsettled: Unsettled::default(),
         at_ms: 1_764_000_000_000,
     }
 }
@@ -111,6 +115,47 @@ fn a_deadline_in_danger_is_said() {
             .contains("deadline      2025-11-24 16:01: in danger, 1 min 0 s too late at this rate\n")
     );
     assert!(due(begin - 1).contains("deadline      2025-11-24 15:59: missed, and not all is done\n"));
+}
+
+#[test]
+fn what_is_left_is_told_by_run_and_by_project() {
+    let mut now = now(vec![consumer("c-1", 6_000, Step::Uploading)], 117);
+    now.unsettled = Unsettled {
+        runs: vec![
+            RunLeft {
+                run: RunId(uuid::Uuid::from_u128(7)),
+                state: State::Closed,
+                total: Some(2_000),
+                done: 500,
+                deadline_ms: Some(1_764_000_060_000),
+            },
+            RunLeft {
+                run: RunId(uuid::Uuid::from_u128(8)),
+                state: State::Open,
+                total: None,
+                done: 20,
+                deadline_ms: None,
+            },
+        ],
+        projects: (0..12)
+            .map(|n| (ProjectName::new(format!("p{n}")).unwrap(), 200 - n))
+            .collect(),
+    };
+    let text = words(&now, &TimeZone::UTC);
+    let has = |line: &str| assert!(text.contains(line), "{line}\n{text}");
+    has("left          2,334 changes in 12 projects, 2 runs\n");
+    has("closed  500   1,500  2025-11-24 16:01\n");
+    has("open    20    -      -\n");
+    has("p0       200\n");
+    has("and 2 projects more\n");
+    assert!(!text.contains("p11"), "{text}");
+    let told = json(&now);
+    assert_eq!(
+        told["backlog"]["projects"][0],
+        serde_json::json!({"project": "p0", "changes": 200})
+    );
+    assert_eq!(told["runs"][0]["left"], 1_500);
+    assert_eq!(told["runs"][1]["left"], serde_json::Value::Null);
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub fn words(now: &Now, zone: &TimeZone) -> String {
             text += &format!("and {} more\n", count(more, "project"));
         }
     }
+    text += &unsettled(now, zone);
     let full = now.fullest(ROWS);
     if !full.is_empty() {
         let rows = full.iter().map(|depth| {
@@ -53,6 +54,45 @@ pub fn words(now: &Now, zone: &TimeZone) -> String {
         text += &table(&["shard", "waiting", "parked", "consumer"], rows);
     }
     text
+}
+
+/// The runs that are not settled, and where most of their changes are still to go.
+fn unsettled(now: &Now, zone: &TimeZone) -> String {
+    let (runs, projects) = (&now.unsettled.runs, &now.unsettled.projects);
+    let mut text = String::new();
+    if !runs.is_empty() {
+        let rows = runs.iter().rev().take(ROWS).map(|run| {
+            let dash = || "-".to_owned();
+            vec![
+                run.run.to_string(),
+                run.state.word().to_owned(),
+                thousands(run.done),
+                run.left().map_or_else(dash, thousands),
+                run.deadline_ms.map_or_else(dash, |at| minute_ms(at, zone)),
+            ]
+        });
+        text += "\n";
+        text += &table(&["run", "state", "done", "left", "deadline"], rows);
+        text += &more(runs.len(), "run");
+    }
+    if !projects.is_empty() {
+        let rows = projects.iter().take(ROWS);
+        text += "\n";
+        text += &table(
+            &["project", "changes left"],
+            rows.map(|(project, changes)| vec![project.to_string(), thousands(*changes)]),
+        );
+        text += &more(projects.len(), "project");
+    }
+    text
+}
+
+/// What a table leaves out.
+fn more(all: usize, what: &str) -> String {
+    match all.saturating_sub(ROWS) as u64 {
+        0 => String::new(),
+        left => format!("and {} more\n", count(left, what)),
+    }
 }
 
 /// The lines on top: name and value.
@@ -84,6 +124,9 @@ pub(super) fn summary(now: &Now, zone: &TimeZone) -> Vec<(&'static str, String)>
         );
     }
     lines.push(("backlog", backlog));
+    if !now.unsettled.runs.is_empty() {
+        lines.push(("left", left(now)));
+    }
     lines.push((
         "rate",
         format!(
@@ -97,6 +140,20 @@ pub(super) fn summary(now: &Now, zone: &TimeZone) -> Vec<(&'static str, String)>
     }
     lines.push(("dead letters", dead(now.depths.dead)));
     lines
+}
+
+fn left(now: &Now) -> String {
+    let (runs, projects) = (now.unsettled.runs.len(), now.unsettled.projects.len());
+    let changes = match now.unsettled.changes() {
+        // of a run that is still published it is not known yet
+        0 => "not known yet".to_owned(),
+        changes => format!(
+            "{} in {}",
+            count(changes, "change"),
+            count(projects as u64, "project")
+        ),
+    };
+    format!("{changes}, {}", count(runs as u64, "run"))
 }
 
 fn broker(now: &Now) -> String {

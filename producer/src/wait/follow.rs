@@ -1,6 +1,6 @@
 //! Reads the streams of runs and outcomes at once.
 
-use flowlift_common::amqp::{AmqpError, Link, StreamReader};
+use flowlift_common::amqp::{AmqpError, Link, Start, StreamReader};
 use flowlift_common::ledger::{self, RunEvent, Settled};
 use flowlift_common::order::RunId;
 use flowlift_common::topology::{OUTCOMES, RUNS};
@@ -30,8 +30,22 @@ pub struct Follow {
 
 impl Follow {
     /// Begins a day before the run was made.
+    ///
+    /// # Errors
+    /// [`AmqpError`].
     pub async fn open(link: &Link, run: RunId) -> Result<Self, AmqpError> {
-        let from = begin(run.made_at_ms());
+        Self::from(link, begin(run.made_at_ms())).await
+    }
+
+    /// Begins with what is written from now on.
+    ///
+    /// # Errors
+    /// [`AmqpError`].
+    pub async fn from_now(link: &Link) -> Result<Self, AmqpError> {
+        Self::from(link, Start::Next).await
+    }
+
+    async fn from(link: &Link, from: Start) -> Result<Self, AmqpError> {
         let (sender, heard) = mpsc::channel(AHEAD);
         let runs = StreamReader::open(link, RUNS, from).await?;
         let outcomes = StreamReader::open(link, OUTCOMES, from).await?;

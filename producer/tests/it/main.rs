@@ -23,6 +23,7 @@ mod repair;
 mod report;
 mod runs;
 mod show;
+mod status;
 mod stdout;
 mod steer;
 mod trimmed;
