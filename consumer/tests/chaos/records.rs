@@ -6,7 +6,7 @@ use std::time::Duration;
 use flowlift_common::RunId;
 use flowlift_common::amqp::{Link, Start, StreamReader};
 use flowlift_common::fold::RunState;
-use flowlift_common::ledger::{self, DeadLetter, Outcome, RunEvent, Settled};
+use flowlift_common::ledger::{self, DeadLetter, Mark, Outcome, RunEvent, Settled};
 use flowlift_common::topology::{DEAD, OUTCOMES, RUNS};
 use lapin::options::BasicGetOptions;
 use tokio::time::timeout;
@@ -64,7 +64,11 @@ pub(crate) async fn outcomes(link: &Link, runs: &[Run]) -> Vec<String> {
         let Ok(record) = timeout(READING, reader.next()).await else {
             break;
         };
-        let record = ledger::decode::<Settled>(&record.expect("a record").body).expect("a record");
+        let body = record.expect("a record").body;
+        if ledger::decode::<Mark>(&body).is_ok() {
+            continue;
+        }
+        let record = ledger::decode::<Settled>(&body).expect("a record");
         for result in &record.results {
             let Some(state) = states.get_mut(&result.run) else {
                 continue;

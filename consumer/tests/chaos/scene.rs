@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Output;
 use std::time::Duration;
 
 use crate::broker::Broker;
@@ -106,17 +107,23 @@ impl<'b> Scene<'b> {
         last.program.says("subscribed").await;
     }
 
-    /// Calls `flowlift` on the broker itself; it has to succeed.
-    pub(crate) async fn flowlift(&self, args: &[&str]) {
+    /// Calls `flowlift` on the broker itself.
+    pub(crate) async fn calls(&self, args: &[&str]) -> Output {
         let url = self.broker.url(&self.vhost, self.broker.address());
         let said = self.options.command("flowlift", &url).args(args).output().await;
-        let said = said.expect("flowlift runs");
+        said.expect("flowlift runs")
+    }
+
+    /// The same where it has to succeed; gives its result.
+    pub(crate) async fn flowlift(&self, args: &[&str]) -> String {
+        let said = self.calls(args).await;
         let err = String::from_utf8_lossy(&said.stderr);
         assert!(
             said.status.success(),
             "flowlift {args:?} ended with {}: {err}",
             said.status
         );
+        String::from_utf8_lossy(&said.stdout).trim().to_owned()
     }
 
     /// The place of any consumer.

@@ -108,6 +108,12 @@ pub(crate) fn all() -> Vec<Round> {
             Any,
             |scene| Box::pin(wishes::pause(scene)),
         ),
+        round(
+            "cancel",
+            "runs cancelled; right after it RabbitMQ killed or restarted and a consumer killed with -9",
+            Any,
+            |scene| Box::pin(wishes::cancel(scene)),
+        ),
         round("sigterm", "SIGTERM during uploads", Any, |scene| {
             Box::pin(consumers::terminate(scene))
         }),
