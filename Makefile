@@ -1,7 +1,7 @@
 # One command each; `make help` tells which. What they do stands in dev/ and can be called without make.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test check fmt lint doc bench scale night pictures netns test-folders memory contract sim mutants chaos bench-standin
+.PHONY: help bench-cost demo up down test check fmt lint doc bench scale night pictures netns test-folders memory contract sim mutants chaos bench-standin
 
 help: ## says what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ lint: ## clippy, warnings are errors
 
 doc: ## the API documentation with its private parts, warnings are errors
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace --no-deps --document-private-items
+
+bench-cost: ## what metrics and outcomes cost, against a consumer without them
+	@dev/bench-cost
 
 bench: ## 10,000 flows into one project against one upload of the ready zip
 	@dev/bench

@@ -22,7 +22,7 @@ use crate::held::Held;
 use crate::lease::Lease;
 use crate::looks::Looks;
 use crate::members::{self, Members};
-use crate::metrics::{Metrics, Waiting};
+use crate::metrics::{COUNTS, Metrics, Waiting};
 use crate::parked::{self, Parked};
 use crate::permits::Permits;
 use crate::project::Limits;
@@ -426,6 +426,9 @@ impl<'s> Session<'s> {
 
     /// Has the shards that fall to us counted, beside everything else.
     fn look_at_queues(&mut self) {
+        if !COUNTS {
+            return;
+        }
         let mine = self.members.shards(self.setup.shards, Instant::now());
         if let Some(queues) = self.queues.take() {
             self.looking.spawn(async move {
@@ -436,6 +439,9 @@ impl<'s> Session<'s> {
     }
 
     fn gauges(&mut self) {
+        if !COUNTS {
+            return;
+        }
         self.floor.count();
         let metrics = &self.setup.metrics;
         metrics.in_hand(self.floor.times());
