@@ -20,6 +20,9 @@ pub struct ConsumerState {
     pub version: String,
     /// When it subscribed, its clock, ms since 1970.
     pub since_ms: u64,
+    /// Its clock when it answered, ms since 1970; an older consumer does not say.
+    #[serde(default)]
+    pub at_ms: Option<u64>,
     /// The shards that fall to it among those it knows of.
     pub shards: Vec<u16>,
     /// Messages in hand.

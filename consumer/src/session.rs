@@ -329,6 +329,7 @@ impl<'s> Session<'s> {
         let shards = self.members.shards(self.setup.shards, Instant::now());
         let mut state = self.floor.state(shards);
         state.since_ms = self.since_ms;
+        state.at_ms = Some(wall_ms());
         state.permits_held = self.permits.held() as u64;
         state.permits_waiting = self.permits.waiting() as u64;
         let (sender, body) = (self.sender.clone(), ledger::encode(&state));

@@ -105,9 +105,30 @@ pub enum Command {
     Dead(dead::Dead),
     /// The settings in force and where each came from, secrets masked
     Config(ConfigArgs),
+    /// Look at everything a night's run needs, and say what to do about what is not right
+    Doctor(DoctorArgs),
     /// What stands in RabbitMQ
     #[command(subcommand)]
     Topology(Topology),
+}
+
+/// `flowlift doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+RabbitMQ: version, rights, what the vhost agrees on, queues, consumers with their versions, clocks and
+shards, dead letters. Azkaban: version, database, clock, connections, login, and a trial: a small
+project is made, uploaded to, read back and deleted. Without a password for Azkaban, or with
+--no-trial, nothing is made there; a target marked as protected is never tried on.
+
+Ends with 1 when something is bad; hints alone end with 0.
+
+Examples:
+  flowlift doctor
+  flowlift doctor --no-trial --json | jq '.findings[] | select(.verdict != \"ok\")'")]
+pub struct DoctorArgs {
+    /// Make no trial project in Azkaban
+    #[arg(long)]
+    pub no_trial: bool,
 }
 
 /// What of RabbitMQ is looked at.

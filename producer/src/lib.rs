@@ -10,6 +10,7 @@ pub mod cli;
 pub mod command;
 pub mod confirm;
 pub mod dead;
+pub mod doctor;
 pub mod exit;
 pub mod metrics;
 pub mod prepare;

@@ -25,6 +25,8 @@ pub struct ServerStatus {
     pub used_memory: u64,
     /// Bytes of heap it may use.
     pub max_memory: u64,
+    /// Its clock when it answered, to the second, ms since 1970, where it told.
+    pub clock_ms: Option<u64>,
 }
 
 /// One project of the list.

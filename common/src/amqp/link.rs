@@ -118,6 +118,7 @@ impl From<lapin::Error> for AmqpError {
 pub struct Link {
     connection: Connection,
     broker: String,
+    version: Option<String>,
 }
 
 impl Link {
@@ -132,9 +133,11 @@ impl Link {
         })?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
         let broker = label(&uri);
-        if let Some(version) = probe::version(&uri, &broker).await?
-            && probe::parse(&version).is_some_and(|found| found < OLDEST)
+        let version = probe::version(&uri, &broker).await?;
+        if let Some(version) = &version
+            && probe::parse(version).is_some_and(|found| found < OLDEST)
         {
+            let version = version.clone();
             return Err(AmqpError::TooOld { broker, version });
         }
         let properties = ConnectionProperties::default().with_connection_name(name.into());
@@ -146,7 +149,11 @@ impl Link {
                 return Err(AmqpError::Unreachable { broker, reason });
             }
         };
-        Ok(Self { connection, broker })
+        Ok(Self {
+            connection,
+            broker,
+            version,
+        })
     }
 
     /// Opens a channel.
@@ -196,6 +203,18 @@ impl Link {
     #[must_use]
     pub fn broker(&self) -> &str {
         &self.broker
+    }
+
+    /// The broker's version, where it told.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// Whether the broker holds publishers back: its memory or its disk is short.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
     }
 
     /// The heartbeat both sides agreed on.

@@ -29,7 +29,7 @@ pub use link::{AmqpError, Link, broker_label};
 pub use lock::{lock, unlock};
 pub use own::own_queue;
 pub use publisher::{Notice, Outgoing, Publisher};
-pub use record::{Needs, agree, permits, set_permits};
+pub use record::{Needs, agree, look_at_record, permits, set_permits};
 pub use run::OpenRun;
 pub use send::{Headers, Sender, properties};
 pub use setup::set_up;

@@ -7,7 +7,7 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use uuid::Uuid;
 
-use super::{AmqpError, Link, Sender, Start, StreamReader};
+use super::{AmqpError, Link, Sender, Start, StreamReader, depth};
 use crate::envelope::VERSION;
 use crate::ledger;
 use crate::topology::{self, PREFETCH, RECORD, Record};
@@ -45,6 +45,18 @@ pub(super) async fn agree_on(link: &Link, needs: Needs<'_>, there: &[Record]) ->
     };
     topology::agree(&folded, needs.shards, needs.azkaban)?;
     Ok(folded)
+}
+
+/// What the vhost's record says, without declaring or writing anything; `None` where nobody has set the vhost up yet.
+///
+/// # Errors
+/// [`AmqpError`].
+pub async fn look_at_record(link: &Link) -> Result<Option<Record>, AmqpError> {
+    match depth(link, RECORD).await {
+        Ok(_) => Ok(topology::fold(&read(link).await?)),
+        Err(AmqpError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Appends a record and reads from the start until it appears: whatever stood before it counts first.

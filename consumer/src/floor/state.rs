@@ -35,6 +35,7 @@ impl Floor {
             name: self.tools.consumer.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             since_ms: 0,
+            at_ms: None,
             shards,
             messages: self.held.len() as u64,
             changes: self

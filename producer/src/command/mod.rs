@@ -3,6 +3,7 @@
 mod config;
 mod dead;
 mod delete;
+mod doctor;
 mod export;
 mod list;
 mod publish;
@@ -18,6 +19,7 @@ mod wait;
 use flowlift_azkaban::client::{Client, ClientConfig};
 use flowlift_common::config::Settings;
 use flowlift_common::shutdown::Shutdown;
+use secrecy::SecretString;
 
 use crate::cli::{Cli, Command, Common, MetricsArgs, Topology};
 use crate::exit::{Failure, printed};
@@ -49,12 +51,13 @@ impl Context {
 
     /// A client for Azkaban; nothing is sent yet.
     pub fn azkaban(&self) -> Result<Client, Failure> {
+        self.azkaban_with(self.settings.password()?)
+    }
+
+    /// The same with this password.
+    pub fn azkaban_with(&self, password: SecretString) -> Result<Client, Failure> {
         let settings = &self.settings;
-        let config = ClientConfig::new(
-            &settings.azkaban_url,
-            &settings.azkaban_user,
-            settings.password()?,
-        );
+        let config = ClientConfig::new(&settings.azkaban_url, &settings.azkaban_user, password);
         Ok(Client::new(config)?)
     }
 
@@ -97,6 +100,7 @@ pub async fn run(cli: Cli, reporter: Reporter) -> Result<(), Failure> {
         Command::Export(args) => export::run(&context, &args).await,
         Command::Dead(command) => dead::run(&context, &command).await,
         Command::Config(args) => config::run(&context, &args),
+        Command::Doctor(args) => doctor::run(&context, &args).await,
         Command::Topology(Topology::Show) => topology::show(&context).await,
     }
 }

@@ -15,6 +15,7 @@ fn consumer(name: &str, changes: u64, step: Step) -> ConsumerState {
         name: name.into(),
         version: "1".into(),
         since_ms: 0,
+        at_ms: None,
         shards: if name.ends_with('1') { vec![0] } else { vec![1] },
         messages: 3,
         changes: 300,

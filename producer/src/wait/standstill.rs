@@ -143,6 +143,7 @@ mod tests {
             name: "c-1".into(),
             version: "1".into(),
             since_ms: 0,
+            at_ms: None,
             shards: vec![0],
             messages: 1,
             changes: 1,

@@ -55,7 +55,15 @@ pub(crate) fn status(answer: &Answer) -> Result<ServerStatus> {
         database_up: raw.is_database_up,
         used_memory: raw.used_memory,
         max_memory: raw.xmx,
+        clock_ms: clock_ms(answer),
     })
+}
+
+/// The time of an answer by its `Date` header.
+fn clock_ms(answer: &Answer) -> Option<u64> {
+    let date = answer.headers.get("date")?.to_str().ok()?;
+    let read = jiff::fmt::rfc2822::parse(date).ok()?;
+    u64::try_from(read.timestamp().as_millisecond()).ok()
 }
 
 #[cfg(test)]
