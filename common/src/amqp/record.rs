@@ -15,6 +15,11 @@ use crate::topology::{self, PREFETCH, RECORD, Record};
 /// The first record is there and comes at once; a broker that takes longer is in trouble.
 const FIRST_RECORD: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// Where only is looked, a record that is there comes within this time.
+const FIRST_LOOK: std::time::Duration = std::time::Duration::from_secs(2);
+/// And the next ones within this.
+const NEXT_LOOK: std::time::Duration = std::time::Duration::from_millis(300);
+
 /// What a program knows and needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Needs<'a> {
@@ -53,10 +58,20 @@ pub(super) async fn agree_on(link: &Link, needs: Needs<'_>, there: &[Record]) ->
 /// [`AmqpError`].
 pub async fn look_at_record(link: &Link) -> Result<Option<Record>, AmqpError> {
     match depth(link, RECORD).await {
-        Ok(_) => Ok(topology::fold(&read(link).await?)),
-        Err(AmqpError::Missing { .. }) => Ok(None),
-        Err(error) => Err(error),
+        Ok(_) => {}
+        Err(AmqpError::Missing { .. }) => return Ok(None),
+        Err(error) => return Err(error),
     }
+    // the broker's count lags, and nothing may be written here to mark the end
+    let mut reader = StreamReader::open(link, RECORD, Start::First).await?;
+    let mut records = Vec::new();
+    let mut patience = FIRST_LOOK;
+    while let Ok(read) = tokio::time::timeout(patience, reader.next()).await {
+        records.extend(ledger::decode::<Record>(&read?.body).ok());
+        patience = NEXT_LOOK;
+    }
+    reader.close().await;
+    Ok(topology::fold(&records))
 }
 
 /// Appends a record and reads from the start until it appears: whatever stood before it counts first.

@@ -12,6 +12,7 @@ mod broken_off;
 mod consumer;
 mod dead;
 mod dead_input;
+mod doctor;
 mod editor;
 mod healing;
 mod notify;
