@@ -70,6 +70,10 @@ impl Message for InHand<'_> {
     fn open(&self) -> Result<Envelope, DecodeError> {
         for_project(self.held.open(), self.project)
     }
+
+    fn missing(&self) -> Option<&str> {
+        self.held.missing()
+    }
 }
 
 /// What is known before a batch is planned, beside its base.

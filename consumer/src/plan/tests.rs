@@ -110,6 +110,7 @@ fn asked(sent: &Sent) -> Asked<'_> {
         owner: &sent.owner,
         rules: sent.rules,
         cancelled: false,
+        missing: None,
         kind: Kind::of(&sent.change, sent.rules),
     }
 }
