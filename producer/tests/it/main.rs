@@ -15,6 +15,7 @@ mod dead_input;
 mod editor;
 mod healing;
 mod notify;
+mod parts;
 mod patience;
 mod person;
 mod publish;
