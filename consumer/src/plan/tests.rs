@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::*;
 
 mod cancelled;
+mod missing;
 mod order;
 
 struct Sent {
