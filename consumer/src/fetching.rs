@@ -11,6 +11,7 @@ use flowlift_azkaban::ProjectName;
 use flowlift_common::amqp::{FetchError, Link, fetch_parts};
 use flowlift_common::backoff::Backoff;
 use flowlift_common::parts::{Damaged, Named, Stored};
+use flowlift_common::state::{ConsumerState, PROJECTS, ProjectState, Step};
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -128,6 +129,37 @@ impl Fetching {
     /// The shards that have messages here.
     pub fn shards(&self) -> impl Iterator<Item = u16> {
         self.lanes.values().map(|lane| lane.shard)
+    }
+
+    /// Adds what is fetched, or waits for it, to what a consumer says of itself: it is in hand.
+    pub fn tell(&self, state: &mut ConsumerState) {
+        for lane in self.lanes.values() {
+            let messages = lane.messages.len() as u64;
+            let changes = lane.messages.iter().map(Held::changes);
+            let since = lane.messages.front().map(|held| held.since.elapsed());
+            let for_ms = u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
+            let deadlines = lane.messages.iter().filter_map(|held| held.deadline_ms);
+            state.messages += messages;
+            state.changes = changes.fold(state.changes, u64::saturating_add);
+            state.oldest_ms = state.oldest_ms.max(for_ms);
+            state.deadline_ms = deadlines.chain(state.deadline_ms).min();
+            let mut projects = state.projects.iter_mut();
+            if let Some(there) = projects.find(|one| one.project.key() == lane.project.key()) {
+                there.messages += messages;
+            } else if state.projects.len() < PROJECTS {
+                state.projects.push(ProjectState {
+                    project: lane.project.clone(),
+                    shard: lane.shard,
+                    messages,
+                    step: Step::Planning,
+                    for_ms,
+                    flows: 0,
+                    zip_bytes: 0,
+                });
+            } else {
+                state.more_projects += 1;
+            }
+        }
     }
 
     /// Fetches nothing more for a shard; its messages, to be given back.

@@ -370,6 +370,7 @@ impl<'s> Session<'s> {
     fn tell(&mut self, queue: String) {
         let shards = self.members.shards(self.setup.shards, Instant::now());
         let mut state = self.floor.state(shards);
+        self.fetching.tell(&mut state);
         state.since_ms = self.since_ms;
         state.permits_held = self.permits.held() as u64;
         state.permits_waiting = self.permits.waiting() as u64;
