@@ -90,7 +90,7 @@ impl Fetching {
         }
         match held.named() {
             None => Some(Come::Ready(project, held)),
-            Some(Err(damaged)) => Some(bad(held, damaged)),
+            Some(Err(damaged)) => Some(bad(held, &damaged)),
             Some(Ok(named)) => {
                 self.begin(project, named, VecDeque::from([held]));
                 None
@@ -115,7 +115,7 @@ impl Fetching {
         while let Some(held) = lane.messages.pop_front() {
             match held.named() {
                 None => come.push(Come::Ready(lane.project.clone(), held)),
-                Some(Err(damaged)) => come.push(bad(held, damaged)),
+                Some(Err(damaged)) => come.push(bad(held, &damaged)),
                 Some(Ok(named)) => {
                     lane.messages.push_front(held);
                     self.begin(lane.project, named, lane.messages);
@@ -192,7 +192,7 @@ impl Fetching {
     }
 }
 
-fn bad(held: Held, damaged: Damaged) -> Come {
+fn bad(held: Held, damaged: &Damaged) -> Come {
     Come::Bad(held, format!("unreadable message: {damaged}"))
 }
 
