@@ -1,8 +1,10 @@
 //! A change: what shall become of one flow, or of one file that flows share, in one project.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use flowlift_azkaban::{Flow, FlowName, Format};
@@ -130,28 +132,45 @@ impl<'de> Deserialize<'de> for Schedule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content(pub Bytes);
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Wire {
-    Text(String),
-    Base64(String),
+enum Wire<'a> {
+    #[serde(borrow)]
+    Text(Text<'a>),
+    #[serde(borrow)]
+    Base64(Text<'a>),
+}
+
+/// A text that is borrowed where it stands in the JSON as it is.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct Shown<'a>(&'a [u8]);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
+    }
 }
 
 impl Serialize for Content {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match std::str::from_utf8(&self.0) {
-            Ok(text) => Wire::Text(text.to_owned()),
-            Err(_) => Wire::Base64(STANDARD.encode(&self.0)),
+            Ok(text) => serializer.serialize_newtype_variant("Wire", 0, "text", text),
+            // piece by piece: a large file is not there once more as text
+            Err(_) => serializer.serialize_newtype_variant("Wire", 1, "base64", &Shown(&self.0)),
         }
-        .serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self(match Wire::deserialize(deserializer)? {
-            Wire::Text(text) => text.into(),
-            Wire::Base64(text) => STANDARD.decode(text).map_err(serde::de::Error::custom)?.into(),
+            Wire::Text(Text(text)) => text.into_owned().into(),
+            Wire::Base64(Text(text)) => STANDARD
+                .decode(text.as_bytes())
+                .map_err(serde::de::Error::custom)?
+                .into(),
         }))
     }
 }
@@ -181,6 +200,36 @@ impl Act {
                 Vec::new()
             }
         }
+    }
+
+    /// The same without the content of files and flows; it means the same flows, files and schedules.
+    #[must_use]
+    pub fn outline(&self) -> Self {
+        let Self::Upsert(upsert) = self else {
+            return match self {
+                Self::PutFile { path, .. } => Self::PutFile {
+                    path: path.clone(),
+                    content: Content(Bytes::new()),
+                },
+                other => other.clone(),
+            };
+        };
+        let body = match &upsert.body {
+            Body::Flow(flow) => Body::Flow(Flow {
+                name: flow.name.clone(),
+                jobs: Vec::new(),
+                props: BTreeMap::new(),
+            }),
+            Body::Unit(unit) => Body::Unit(Unit {
+                format: unit.format,
+                flows: unit.flows.clone(),
+                files: BTreeMap::new(),
+            }),
+        };
+        Self::Upsert(Upsert {
+            body,
+            schedule: upsert.schedule.clone(),
+        })
     }
 
     /// A short name for people, as [`Change::label`].

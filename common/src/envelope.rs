@@ -1,6 +1,6 @@
 //! The wire form of changes: one message, 1..n changes of one project, JSON, gzip. docs/MESSAGE.md is its contract.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufWriter, Read as _, Write as _};
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -15,12 +15,19 @@ use crate::order::{Order, RunId};
 pub const VERSION: u32 = 1;
 /// A group of changes aims at this size, compressed, in bytes. With the prefetch it bounds a consumer's memory.
 pub const GROUP_BYTES: usize = 12 * 1024;
-/// The largest message, compressed, in bytes; one unit larger than that is refused before anything is sent.
+/// The largest message, compressed, in bytes; a change alone larger than that travels in parts ([`crate::parts`]).
 pub const MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The largest body after unpacking, in bytes; more is unreadable (a compression bomb).
 pub const MAX_UNPACKED: usize = 64 * 1024 * 1024;
+/// The largest body in parts, compressed, in bytes; a change larger than that is refused before anything is sent.
+pub const MAX_BYTES_IN_PARTS: usize = 256 * 1024 * 1024;
+/// The largest body in parts after unpacking, in bytes. A file that is no text takes a third more than it has.
+pub const MAX_UNPACKED_IN_PARTS: usize = 400 * 1024 * 1024;
 /// The most changes in one message.
 pub const MAX_CHANGES: usize = 10_000;
+
+/// JSON goes to the compressor in pieces of so many bytes.
+const WRITTEN_AT_ONCE: usize = 64 * 1024;
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,8 +91,8 @@ pub enum DecodeError {
 /// Why changes cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PackError {
-    /// One change alone is over [`MAX_BYTES`].
-    #[error("{label} is {bytes} bytes compressed, at most {MAX_BYTES} are allowed in one message")]
+    /// One change alone is over [`MAX_BYTES_IN_PARTS`].
+    #[error("{label} has {bytes} bytes compressed, at most {MAX_BYTES_IN_PARTS} are allowed in one change")]
     TooLarge {
         /// The change, for people.
         label: String,
@@ -141,24 +148,35 @@ impl Envelope {
     /// Never: writing to memory does not fail and the type has only string keys.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let written = serde_json::to_vec(self)
-            .map_err(std::io::Error::from)
-            .and_then(|json| encoder.write_all(&json));
-        let body = written.and_then(|()| encoder.finish());
+        // through a buffer: the JSON of a large file is never there as a whole
+        let encoder = GzEncoder::new(Vec::new(), Compression::default());
+        let mut writer = BufWriter::with_capacity(WRITTEN_AT_ONCE, encoder);
+        let written = serde_json::to_writer(&mut writer, self).map_err(std::io::Error::from);
+        let encoder = written.and_then(|()| writer.into_inner().map_err(std::io::IntoInnerError::into_error));
+        let body = encoder.and_then(GzEncoder::finish);
         body.expect("an envelope is always JSON and memory takes it")
     }
 
     /// Reads a body, with the limits that keep a bad one from hurting.
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        let json = unpack(body, MAX_UNPACKED).map_err(DecodeError::Unreadable)?;
+        Self::of_json(&unpack(body, MAX_UNPACKED).map_err(DecodeError::Unreadable)?)
+    }
+
+    /// Reads a body that came in parts; `unpacked` says how large it should be after unpacking, which saves memory.
+    pub fn decode_parts(body: impl std::io::Read, unpacked: usize) -> Result<Self, DecodeError> {
+        let mut json = Vec::with_capacity(unpacked.min(MAX_UNPACKED_IN_PARTS) + 1);
+        unpack_into(&mut json, body, MAX_UNPACKED_IN_PARTS).map_err(DecodeError::Unreadable)?;
+        Self::of_json(&json)
+    }
+
+    fn of_json(json: &[u8]) -> Result<Self, DecodeError> {
         let unreadable =
             |error: serde_json::Error| DecodeError::Unreadable(format!("not a message: {error}"));
-        let Version { v } = serde_json::from_slice(&json).map_err(unreadable)?;
+        let Version { v } = serde_json::from_slice(json).map_err(unreadable)?;
         if v > VERSION {
             return Err(DecodeError::Newer(v));
         }
-        let envelope: Self = serde_json::from_slice(&json).map_err(unreadable)?;
+        let envelope: Self = serde_json::from_slice(json).map_err(unreadable)?;
         let ascending = envelope.changes.windows(2).all(|pair| pair[0].seq < pair[1].seq);
         match envelope.changes.first() {
             None => Err(DecodeError::Unreadable("it holds no change".into())),
@@ -168,7 +186,23 @@ impl Envelope {
         }
     }
 
-    /// Packs changes of one project into bodies near [`GROUP_BYTES`]; `self` gives everything but the changes.
+    /// The same without the content of files and flows: what is kept at hand of a body in parts.
+    #[must_use]
+    pub fn outline(&self) -> Self {
+        let change = |change: &Change| Change {
+            seq: change.seq,
+            act: change.act.outline(),
+        };
+        Self {
+            project: self.project.clone(),
+            owner: self.owner.clone(),
+            changes: self.changes.iter().map(change).collect(),
+            ..*self
+        }
+    }
+
+    /// Packs changes of one project into bodies near [`GROUP_BYTES`]; `self` gives everything but the changes. One change
+    /// alone may come to more than [`MAX_BYTES`]: such a body has an outline and goes in parts.
     pub fn pack(&self, changes: Vec<Change>) -> Result<Vec<Packed>, PackError> {
         let mut packed = Vec::new();
         let mut waiting = vec![changes];
@@ -192,7 +226,7 @@ impl Envelope {
                         .into_iter()
                         .rev(),
                 );
-            } else if body.len() > MAX_BYTES {
+            } else if body.len() > MAX_BYTES_IN_PARTS {
                 let label = envelope.changes[0].label();
                 return Err(PackError::TooLarge {
                     label,
@@ -200,8 +234,10 @@ impl Envelope {
                 });
             } else if count > 0 {
                 let (first, last) = envelope.span();
+                let outline = (body.len() > MAX_BYTES).then(|| envelope.outline());
                 packed.push(Packed {
                     body,
+                    outline,
                     first,
                     last,
                     changes: count,
@@ -228,6 +264,8 @@ fn split(mut changes: Vec<Change>, pieces: usize) -> Vec<Vec<Change>> {
 pub struct Packed {
     /// The bytes.
     pub body: Vec<u8>,
+    /// Where the body is too large for one message: what it says without its content.
+    pub outline: Option<Envelope>,
     /// First sequence in it.
     pub first: u64,
     /// Last sequence in it.
@@ -256,14 +294,19 @@ pub fn pack_json(value: &impl Serialize) -> Vec<u8> {
 /// Unpacks gzip up to `limit` bytes; the error is a clause for people.
 pub fn unpack(body: &[u8], limit: usize) -> Result<Vec<u8>, String> {
     let mut json = Vec::new();
+    unpack_into(&mut json, body, limit)?;
+    Ok(json)
+}
+
+fn unpack_into(json: &mut Vec<u8>, body: impl std::io::Read, limit: usize) -> Result<(), String> {
     let mut reader = GzDecoder::new(body).take(limit as u64 + 1);
     reader
-        .read_to_end(&mut json)
+        .read_to_end(json)
         .map_err(|error| format!("not gzip: {error}"))?;
     if json.len() > limit {
         return Err(format!("it unpacks to more than {limit} bytes"));
     }
-    Ok(json)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -352,8 +395,17 @@ mod tests {
     }
 
     #[test]
-    fn one_change_over_the_limit_is_refused_by_name() {
-        let error = envelope().pack(vec![noise(1, MAX_BYTES + 1_000)]).unwrap_err();
-        assert!(error.to_string().starts_with("file f1 is "), "{error}");
+    fn one_change_over_the_limit_of_a_message_has_an_outline_and_the_others_travel_as_ever() {
+        let changes = vec![noise(1, 10), noise(2, MAX_BYTES + 1_000), noise(3, 10)];
+        let packed = envelope().pack(changes.clone()).unwrap();
+        let seqs: Vec<(u64, bool)> = packed
+            .iter()
+            .map(|one| (one.first, one.outline.is_some()))
+            .collect();
+        assert_eq!(seqs, [(1, false), (2, true), (3, false)]);
+        let outline = packed[1].outline.as_ref().unwrap();
+        assert_eq!(outline.changes[0].label(), "file f2");
+        assert!(outline.encode().len() < 1_000);
+        assert!(Envelope::decode_parts(&packed[1].body[..], 0).unwrap().changes[..] == changes[1..2]);
     }
 }

@@ -334,6 +334,9 @@ pub struct DeadLetter {
     pub reasons: BTreeMap<u64, String>,
     /// The message with the dead changes only; it can be sent again as it is.
     pub envelope: crate::Envelope,
+    /// Where the content lies that the envelope lacks: not written, the headers of such a letter say it.
+    #[serde(skip)]
+    pub parts: Option<crate::parts::Named>,
 }
 
 /// The note of a change that took over a flow or file that nobody owned.

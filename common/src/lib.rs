@@ -1,6 +1,6 @@
 //! The words all Flowlift programs share.
 //!
-//! Pure: [`order`], [`change`], [`envelope`], [`topology`], [`ledger`], [`manifest`], [`seen`], [`steer`], [`state`], [`ranges`], [`fold`], [`backoff`]. Shell: [`amqp`] (the only
+//! Pure: [`order`], [`change`], [`envelope`], [`parts`], [`topology`], [`ledger`], [`manifest`], [`seen`], [`steer`], [`state`], [`ranges`], [`fold`], [`backoff`]. Shell: [`amqp`] (the only
 //! place that opens connections to RabbitMQ), [`config`], [`telemetry`], [`shutdown`].
 
 pub mod amqp;
@@ -12,6 +12,7 @@ pub mod fold;
 pub mod ledger;
 pub mod manifest;
 pub mod order;
+pub mod parts;
 pub mod ranges;
 pub mod seen;
 pub mod shutdown;

@@ -6,6 +6,8 @@ use flowlift_azkaban::ProjectName;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::order::RunId;
+
 /// How many shards a new topology has.
 pub const SHARDS: u16 = 256;
 /// How many unsettled messages the broker hands to the holder of a shard. With [`crate::envelope::GROUP_BYTES`] it bounds memory.
@@ -35,6 +37,9 @@ pub const LATER: [&str; 2] = ["flowlift.later.10m", "flowlift.later.1h"];
 pub const NAME_PREFIX: &str = "flowlift.name.";
 const SHARD_PREFIX: &str = "flowlift.shard.";
 const PARKED_PREFIX: &str = "flowlift.parked.";
+const PARTS_PREFIX: &str = "flowlift.parts.";
+/// Parts that nobody has asked for so long go: of a producer that died between them and the message that names them.
+const PARTS_KEPT_MS: i64 = 30 * 24 * 3_600_000;
 
 /// The queue of a shard.
 #[must_use]
@@ -46,6 +51,20 @@ pub fn shard_queue(shard: u16) -> String {
 #[must_use]
 pub fn parked_queue(shard: u16) -> String {
     format!("{PARKED_PREFIX}{shard:03}")
+}
+
+/// The queue with the parts of one change's body.
+#[must_use]
+pub fn parts_queue(run: RunId, seq: u64) -> Queue {
+    Queue {
+        name: format!("{PARTS_PREFIX}{run}.{seq}"),
+        kind: Kind::Quorum,
+        arguments: vec![
+            ("x-expires", Argument::Number(PARTS_KEPT_MS)),
+            // each look at the parts gives them back
+            ("x-delivery-limit", Argument::Number(100_000)),
+        ],
+    }
 }
 
 /// The shard of a project: XXH3-64 (seed 0) of its lower-case name, modulo `shards`.

@@ -53,7 +53,8 @@ async fn flood(url: &str, messages: usize, projects: usize) -> Result<(), AmqpEr
     }
     let largest = Outgoing {
         queue: shard_queue(0),
-        body: vec![b'x'; LARGEST],
+        body: vec![b'x'; LARGEST].into(),
+        parcel: None,
         properties: properties(&Headers::default()),
         tag: 0,
     };
@@ -100,7 +101,8 @@ fn one(run: RunId, n: usize, projects: usize) -> Outgoing {
     let properties = properties(&Headers::of(&envelope, seq, seq));
     Outgoing {
         queue,
-        body: envelope.encode(),
+        body: envelope.encode().into(),
+        parcel: None,
         properties,
         tag: 0,
     }

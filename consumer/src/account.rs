@@ -95,6 +95,7 @@ impl<'a> Account<'a> {
                 changes: few.iter().map(|(change, _)| (*change).clone()).collect(),
                 ..envelope.clone()
             },
+            parts: None,
         };
         dead.chunks(PER_DEAD_LETTER).map(letter).collect()
     }

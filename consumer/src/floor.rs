@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use flowlift_azkaban::ProjectName;
 use flowlift_azkaban::client::Client;
 use flowlift_common::Seen;
-use flowlift_common::amqp::{AmqpError, Sender};
+use flowlift_common::amqp::{AmqpError, Link, Sender};
 use flowlift_common::steer::{Hold, SteerEvent, Steering};
 use flowlift_common::topology::parked_queue;
 use tokio::sync::{Semaphore, mpsc};
@@ -44,6 +44,8 @@ pub struct Tools {
     pub consumer: Arc<str>,
     /// Azkaban.
     pub client: Client,
+    /// The connection that holds the shards.
+    pub link: Arc<Link>,
     /// Confirmed publishing on the connection that holds the shards.
     pub sender: Sender,
     /// Announcements of uploads.
@@ -463,7 +465,7 @@ impl Floor {
                     .heart
                     .receipts()
                     .filter_map(|receipt| self.held.get(&receipt));
-                let waiting = held.map(|held| held.changes()).fold(0, u64::saturating_add);
+                let waiting = held.map(|held| held.weight()).fold(0, u64::saturating_add);
                 self.run(key, async move { What::Heard(hands.read_base(waiting).await) });
             }
             Action::Make => self.run(key, async move { What::Heard(hands.make().await) }),
@@ -569,6 +571,7 @@ impl Floor {
 
     fn settle(&mut self, key: &str, hands: Hands, settlement: Settlement) {
         let (sender, metrics) = (self.tools.sender.clone(), Arc::clone(&self.tools.metrics));
+        let link = Arc::clone(&self.tools.link);
         let attempts = Arc::clone(&self.tools.attempts);
         let touched: BTreeSet<u64> = settlement.changes.iter().map(|(id, _)| id.receipt).collect();
         let wanted = |held: &&Arc<Held>| {
@@ -576,7 +579,7 @@ impl Floor {
         };
         let held: Vec<Arc<Held>> = self.held.values().filter(wanted).map(Arc::clone).collect();
         self.run(key, async move {
-            match tasks::settle_one(&sender, &attempts, &hands, &settlement, &held, &metrics).await {
+            match tasks::settle_one((&link, &sender), &attempts, &hands, &settlement, &held, &metrics).await {
                 Ok(()) => What::Settled {
                     changes: settlement.changes.len() as u64,
                     receipts: settlement.receipts,

@@ -1,12 +1,18 @@
 //! A message in hand: its body, still compressed, and the way to settle it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use flowlift_azkaban::ProjectName;
-use flowlift_common::Envelope;
 use flowlift_common::envelope::{DecodeError, MAX_BYTES};
+use flowlift_common::parts::{self, Damaged, Named, Stored};
+use flowlift_common::{Envelope, amqp};
+use lapin::Channel;
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable};
+
+/// A change takes some so many bytes while it is planned.
+pub(crate) const CHANGE_BYTES: u64 = 3_000;
 
 /// A delivery that is not settled.
 #[derive(Debug)]
@@ -23,6 +29,22 @@ pub struct Held {
     pub deadline_ms: Option<u64>,
     /// The delivery itself.
     pub delivery: Delivery,
+    body: Body,
+    /// The channel it came on, where its parts are to be deleted after it is acknowledged.
+    channel: Option<Channel>,
+    /// Its parts are needed further on: a dead letter names them.
+    kept: AtomicBool,
+}
+
+/// Where the body is.
+#[derive(Debug)]
+enum Body {
+    /// In the message, as far as is known.
+    Here,
+    /// It came in parts.
+    Stored(Stored),
+    /// Its parts are gone, and why; what the message says of it without its content is there.
+    Gone(Box<Envelope>, String),
 }
 
 impl Held {
@@ -36,6 +58,9 @@ impl Held {
             published_ms: None,
             deadline_ms: None,
             delivery,
+            body: Body::Here,
+            channel: None,
+            kept: AtomicBool::new(false),
         };
         held.published_ms = held.number("flowlift-published");
         held.deadline_ms = held.number("flowlift-deadline");
@@ -57,8 +82,108 @@ impl Held {
         by_header.or_else(|| self.open().ok().map(|envelope| envelope.project))
     }
 
+    /// What it says of parts of its body; `None`: the body is in it.
+    #[must_use]
+    pub fn named(&self) -> Option<Result<Named, Damaged>> {
+        amqp::named(self.headers()?)
+    }
+
+    /// The body is there.
+    pub fn has_body(&mut self, body: Stored) {
+        self.body = Body::Stored(body);
+    }
+
+    /// The body is gone for this reason. What the message itself says of it counts then.
+    ///
+    /// # Errors
+    /// The reason, where it says nothing that can be read.
+    pub fn has_no_body(&mut self, reason: String) -> Result<(), String> {
+        match self.outline() {
+            Some(outline) => {
+                self.body = Body::Gone(Box::new(outline), reason);
+                Ok(())
+            }
+            None => Err(reason),
+        }
+    }
+
+    /// Why the content of its changes cannot be had.
+    #[must_use]
+    pub fn missing(&self) -> Option<&str> {
+        match &self.body {
+            Body::Gone(_, reason) => Some(reason),
+            Body::Here | Body::Stored(_) => None,
+        }
+    }
+
+    /// `, published 2026-11-26`, where that is known.
+    #[must_use]
+    pub fn published(&self) -> String {
+        let ms = self.published_ms.and_then(|ms| i64::try_from(ms).ok());
+        let at = ms.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        at.map_or_else(String::new, |at| {
+            format!(", published {}", at.strftime("%Y-%m-%d"))
+        })
+    }
+
+    /// The channel it came on.
+    pub fn came_on(&mut self, channel: Option<Channel>) {
+        self.channel = channel;
+    }
+
+    /// A dead letter names its parts.
+    pub fn keep_parts(&self) {
+        self.kept.store(true, Ordering::Relaxed);
+    }
+
+    /// The parts that nobody needs once it is acknowledged, and the channel on which that is done.
+    #[must_use]
+    pub fn spent(&self) -> Option<(Named, &Channel)> {
+        let named = self.named()?.ok()?;
+        let channel = self.channel.as_ref()?;
+        (!self.kept.load(Ordering::Relaxed)).then_some((named, channel))
+    }
+
+    /// As much memory as so many changes take, in which projects are weighed before they are unpacked.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        let bytes = match &self.body {
+            Body::Stored(body) => body.bytes(),
+            Body::Here | Body::Gone(..) => 0,
+        };
+        self.changes().saturating_add(bytes / CHANGE_BYTES)
+    }
+
+    /// What the message says of a body in parts, where that can be.
+    fn outline(&self) -> Option<Envelope> {
+        let named = self.named()?.ok()?;
+        let outline = parts::read_outline(&self.delivery.data).ok()?;
+        holds(&outline, &named).then_some(outline)
+    }
+
+    /// Its changes, perhaps without their content: a large body is not read where that is enough.
+    pub fn brief(&self) -> Result<Envelope, DecodeError> {
+        match &self.body {
+            Body::Here | Body::Gone(..) => self.open(),
+            Body::Stored(_) => self.outline().map_or_else(|| self.open(), Ok),
+        }
+    }
+
     /// Reads the body.
     pub fn open(&self) -> Result<Envelope, DecodeError> {
+        match &self.body {
+            Body::Here => {}
+            Body::Gone(outline, _) => return Ok((**outline).clone()),
+            Body::Stored(body) => {
+                let envelope = body.open()?;
+                let named = self.named().and_then(Result::ok);
+                if named.is_some_and(|named| holds(&envelope, &named)) {
+                    return Ok(envelope);
+                }
+                let text = "a body in parts holds one change, the one that its headers name";
+                return Err(DecodeError::Unreadable(text.into()));
+            }
+        }
         let size = self.delivery.data.len();
         if size > MAX_BYTES {
             return Err(DecodeError::Unreadable(format!(
@@ -108,4 +233,9 @@ impl Held {
             _ => None,
         }
     }
+}
+
+/// Whether an envelope has the one change of parts.
+fn holds(envelope: &Envelope, named: &Named) -> bool {
+    matches!(&envelope.changes[..], [change] if change.seq == named.seq && envelope.run == named.run)
 }

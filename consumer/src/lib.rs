@@ -10,6 +10,7 @@ pub mod attempts;
 pub mod base;
 pub mod breaker;
 pub mod config;
+pub mod fetching;
 pub mod floor;
 pub mod hands;
 pub mod held;

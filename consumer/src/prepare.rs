@@ -41,6 +41,10 @@ pub trait Message {
     /// # Errors
     /// The same each time.
     fn open(&self) -> Result<Envelope, DecodeError>;
+    /// Why the content of its changes cannot be had, where that is so; the body then says all but that.
+    fn missing(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl Message for Opened {
@@ -67,11 +71,11 @@ pub fn prepare(
         may_create: !exists,
         ..Planned::default()
     };
-    let mut heads: Vec<Head> = Vec::new();
+    let mut heads: Vec<Head<'_>> = Vec::new();
     for message in messages {
         let receipt = message.receipt();
         match message.open() {
-            Ok(envelope) => heads.push(Head::of(receipt, envelope)),
+            Ok(envelope) => heads.push(Head::of(receipt, envelope, message.missing())),
             Err(DecodeError::Newer(_)) => planned.newer.push(receipt),
             Err(error @ DecodeError::Unreadable(_)) => planned.unreadable.push((receipt, error.to_string())),
         }
@@ -105,19 +109,21 @@ pub fn prepare(
 }
 
 /// What is kept of a message while its body is not needed.
-struct Head {
+struct Head<'m> {
     receipt: u64,
+    missing: Option<&'m str>,
     /// Without its changes.
     envelope: Envelope,
     changes: Vec<(u64, Kind)>,
 }
 
-impl Head {
-    fn of(receipt: u64, mut envelope: Envelope) -> Self {
+impl<'m> Head<'m> {
+    fn of(receipt: u64, mut envelope: Envelope, missing: Option<&'m str>) -> Self {
         let changes = std::mem::take(&mut envelope.changes);
         let kind = |change: &Change| (change.seq, Kind::of(change, envelope.rules));
         Self {
             receipt,
+            missing,
             changes: changes.iter().map(kind).collect(),
             envelope,
         }
@@ -136,6 +142,7 @@ impl Head {
             owner: &envelope.owner,
             rules: envelope.rules,
             cancelled,
+            missing: self.missing,
             kind,
         })
     }

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempts::OpenAttempts;
+use crate::fetching::{Come, Fetching};
 use crate::floor::{Floor, News, Tools};
 use crate::held::Held;
 use crate::lease::Lease;
@@ -145,6 +146,7 @@ struct Session<'s> {
     setup: &'s Setup,
     sender: Sender,
     floor: Floor,
+    fetching: Fetching,
     shards: Shards,
     messages: mpsc::UnboundedReceiver<FromShard>,
     words: Consumer,
@@ -172,6 +174,7 @@ impl<'s> Session<'s> {
         let tools = Tools {
             consumer: setup.name.as_str().into(),
             client: setup.client.clone(),
+            link: Arc::clone(link),
             sender: sender.clone(),
             attempts,
             permits: permits.clone(),
@@ -193,6 +196,7 @@ impl<'s> Session<'s> {
             setup,
             sender,
             floor: Floor::new(tools, steering),
+            fetching: Fetching::new(Arc::clone(link)),
             shards,
             messages,
             words,
@@ -219,6 +223,10 @@ impl<'s> Session<'s> {
                 () = self.setup.stop.cancelled() => return self.leave().await,
                 news = self.floor.turn() => self.heed(news?).await?,
                 Some(message) = self.messages.recv() => self.take(message).await?,
+                Some(Ok(fetched)) = self.fetching.tasks.join_next() => {
+                    let come = self.fetching.done(fetched);
+                    self.come_together(come).await?;
+                }
                 word = members::next(&mut self.words) => self.hear(&word?).await?,
                 wish = self.wishes.next() => self.steer(wish?).await?,
                 _ = tick.tick() => {
@@ -274,8 +282,10 @@ impl<'s> Session<'s> {
                         format!("project {project} belongs to shard {home}, it came by shard {shard}");
                     return self.bury(&held, &reason).await;
                 }
-                let news = self.floor.arrived(&project, held);
-                self.heed(news).await
+                match self.fetching.pass(project, held) {
+                    Some(come) => self.come(come).await,
+                    None => Ok(()),
+                }
             }
             FromShard::Ended {
                 shard,
@@ -289,7 +299,38 @@ impl<'s> Session<'s> {
     }
 
     fn hold(&mut self, shard: u16, delivery: Delivery) -> Held {
-        Held::new(self.floor.next_receipt(), shard, delivery)
+        let mut held = Held::new(self.floor.next_receipt(), shard, delivery);
+        if held.named().is_some() {
+            held.came_on(self.shards.channel(shard));
+        }
+        held
+    }
+
+    /// Messages of one project. The shard may be handed over because of one of them: then those behind it go with it.
+    async fn come_together(&mut self, messages: Vec<Come>) -> Result<(), AmqpError> {
+        let Some(shard) = messages.first().map(|come| come.held().shard) else {
+            return Ok(());
+        };
+        let generation = self.shards.generation(shard);
+        for come in messages {
+            if self.shards.generation(shard) == generation {
+                self.come(come).await?;
+            } else {
+                settle::give_back(come.held()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A message whose body is at hand, or certainly is not.
+    async fn come(&mut self, come: Come) -> Result<(), AmqpError> {
+        match come {
+            Come::Ready(project, held) => {
+                let news = self.floor.arrived(&project, held);
+                self.heed(news).await
+            }
+            Come::Bad(held, reason) => self.bury(&held, &reason).await,
+        }
     }
 
     /// A message that no project can take.
@@ -314,7 +355,8 @@ impl<'s> Session<'s> {
             let names = [joined.as_str(), self.setup.name.as_str()];
             crate::rendezvous::winner(names.into_iter(), *shard) == Some(joined.as_str())
         };
-        let lost: BTreeSet<u16> = self.floor.busy_shards().into_iter().filter(falls_to_it).collect();
+        let busy = self.floor.busy_shards().into_iter().chain(self.fetching.shards());
+        let lost: BTreeSet<u16> = busy.filter(falls_to_it).collect();
         tracing::info!(
             joined,
             shards = lost.len(),
@@ -328,6 +370,7 @@ impl<'s> Session<'s> {
     fn tell(&mut self, queue: String) {
         let shards = self.members.shards(self.setup.shards, Instant::now());
         let mut state = self.floor.state(shards);
+        self.fetching.tell(&mut state);
         state.since_ms = self.since_ms;
         state.at_ms = Some(wall_ms());
         state.permits_held = self.permits.held() as u64;
@@ -360,10 +403,12 @@ impl<'s> Session<'s> {
         for piece in news {
             match piece {
                 News::Quiet(shard, held) => {
-                    for held in &held {
+                    let fetched = self.fetching.forget(shard);
+                    for held in held.iter().map(Arc::as_ref).chain(&fetched) {
                         settle::give_back(held).await?;
                     }
-                    self.setup.metrics.messages_returned(held.len() as u64);
+                    let returned = held.len() + fetched.len();
+                    self.setup.metrics.messages_returned(returned as u64);
                     self.shards.step_back(shard, true).await?;
                 }
                 News::TooNew(shard) => self.too_new(shard).await?,
@@ -379,6 +424,9 @@ impl<'s> Session<'s> {
             "this shard holds messages for a newer Flowlift; leaving it to one"
         );
         for held in self.floor.forget_shard(shard) {
+            settle::give_back(&held).await?;
+        }
+        for held in self.fetching.forget(shard) {
             settle::give_back(&held).await?;
         }
         self.shards.step_back(shard, false).await

@@ -87,6 +87,22 @@ impl Shards {
             .is_some_and(|subscription| subscription.generation == generation)
     }
 
+    /// The present subscription of a shard.
+    #[must_use]
+    pub fn generation(&self, shard: u16) -> Option<u64> {
+        self.by_shard
+            .get(&shard)
+            .map(|subscription| subscription.generation)
+    }
+
+    /// The channel a shard's messages come on.
+    #[must_use]
+    pub fn channel(&self, shard: u16) -> Option<Channel> {
+        self.by_shard
+            .get(&shard)
+            .map(|subscription| subscription.channel.clone())
+    }
+
     /// Cancels and subscribes again, at the end of the queue of equals; messages in hand must be given back before.
     ///
     /// The order matters: nack, cancel, subscribe. Staying subscribed after the last nack hangs the shard for good.

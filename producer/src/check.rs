@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use flowlift_azkaban::rules::Finding;
 use flowlift_azkaban::{FlowName, Format, ProjectName, check_cron, check_flow};
-use flowlift_common::envelope::{MAX_BYTES, MAX_UNPACKED, pack_json};
+use flowlift_common::envelope::{MAX_BYTES_IN_PARTS, MAX_UNPACKED_IN_PARTS};
 use flowlift_common::{Act, Body, Change, Schedule};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -156,7 +158,7 @@ pub fn alone(item: &Item, format: Format) -> Vec<Finding> {
             findings.push(at(&item.place, "cron", format!("{cron:?} of {of}: {error}")));
         }
     }
-    findings.extend(too_large(item));
+    findings.extend(too_large(item, (MAX_BYTES_IN_PARTS, MAX_UNPACKED_IN_PARTS)));
     findings
 }
 
@@ -169,8 +171,8 @@ fn at(place: &Place, field: &str, message: String) -> Finding {
     }
 }
 
-/// A change that fits into no message.
-fn too_large(item: &Item) -> Option<Finding> {
+/// A change that is too large even in parts.
+fn too_large(item: &Item, (packed, unpacked): (usize, usize)) -> Option<Finding> {
     let mut size = Counter(0);
     let change = Change {
         seq: u64::MAX,
@@ -183,21 +185,29 @@ fn too_large(item: &Item) -> Option<Finding> {
     } else {
         label
     };
-    if size.0 + AROUND > MAX_UNPACKED {
-        let (got, max) = (size.0 >> 20, MAX_UNPACKED >> 20);
-        let message = format!("{shown} has {got} MiB, at most {max} MiB are allowed in one message");
+    if size.0 + AROUND > unpacked {
+        let (got, max) = (size.0 >> 20, unpacked >> 20);
+        let message = format!("{shown} has {got} MiB as JSON, at most {max} MiB are allowed in one change");
         return Some(at(&item.place, "size", message));
     }
-    if size.0 + AROUND > MAX_BYTES {
-        let got = pack_json(&change).len() + AROUND;
-        let max = MAX_BYTES >> 20;
-        return (got > MAX_BYTES).then(|| {
+    if size.0 + AROUND > packed {
+        let got = packed_size(&change)? + AROUND;
+        let max = packed >> 20;
+        return (got > packed).then(|| {
             let message =
-                format!("{shown} has {got} bytes compressed, at most {max} MiB are allowed in one message");
+                format!("{shown} has {got} bytes compressed, at most {max} MiB are allowed in one change");
             at(&item.place, "size", message)
         });
     }
     None
+}
+
+/// The size of a change as it is sent, without keeping it.
+fn packed_size(change: &Change) -> Option<usize> {
+    let mut writer = std::io::BufWriter::new(GzEncoder::new(Counter(0), Compression::default()));
+    serde_json::to_writer(&mut writer, change).ok()?;
+    let counter = writer.into_inner().ok()?.finish().ok()?;
+    Some(counter.0)
 }
 
 struct Counter(usize);

@@ -35,7 +35,7 @@ use answer::Answer;
 use wire::Wire;
 
 /// The largest zip a client takes unless told otherwise: a project of 10,000 flows has about 2 MB.
-const DOWNLOAD_LIMIT: usize = 256 << 20;
+pub const DOWNLOAD_LIMIT: usize = 256 << 20;
 
 /// How to reach Azkaban.
 #[derive(Debug, Clone)]

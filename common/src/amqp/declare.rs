@@ -98,7 +98,7 @@ pub(super) async fn declare_again(link: &Link, shards: u16, name: &str) -> Resul
 }
 
 /// Declares some queues on a channel of their own.
-async fn some(link: &Link, queues: &[Queue]) -> Result<(), AmqpError> {
+pub(super) async fn some(link: &Link, queues: &[Queue]) -> Result<(), AmqpError> {
     let work = async {
         let channel = link.channel().await?;
         for queue in queues {

@@ -20,6 +20,7 @@ use lapin::{Acker, Channel, Consumer};
 
 use super::{AmqpError, Link, depth};
 use crate::ledger::REASON_HEADER;
+use crate::parts::Named;
 use crate::topology::DEAD;
 
 /// Messages of a page; a dead letter is seldom larger than 12 KiB.
@@ -44,6 +45,8 @@ pub struct Facts {
     pub reason: Option<String>,
     /// The broker's own dead-lettering.
     pub death: Option<Death>,
+    /// Where its body lies, if not in it.
+    pub parts: Option<Named>,
 }
 
 /// Why the broker itself put a message there, from `x-death`.
@@ -234,6 +237,7 @@ fn facts(table: &FieldTable) -> Facts {
         span: first.zip(last).filter(|(first, last)| first <= last),
         reason: text(table, REASON_HEADER),
         death: death(table),
+        parts: super::named(table).and_then(Result::ok),
     }
 }
 
@@ -297,6 +301,7 @@ mod tests {
                 queue: "flowlift.shard.007".into(),
                 at_ms: 12_000,
             }),
+            parts: None,
         };
         assert_eq!(facts(&table), wanted);
         let junk = FieldTable::default();

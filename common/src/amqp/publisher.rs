@@ -6,15 +6,19 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel};
 use lapin::{Confirmation, PublisherConfirm};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::declare::declare_again;
-use super::{AmqpError, Link, send};
+use super::parts::{Parcel, declare_parts, delete_parts};
+use super::{AmqpError, Headers, Link, properties, send};
 use crate::backoff::Backoff;
+use crate::envelope::{Envelope, Packed};
+use crate::parts;
 
 /// Messages sent and not yet confirmed. Wider brings little (measured), narrower costs rate.
 const WINDOW: usize = 500;
@@ -24,6 +28,8 @@ const WINDOW_BYTES: usize = 32 * 1024 * 1024;
 const BLOCKED_AFTER: Duration = Duration::from_secs(10);
 /// How often is looked whether the connection of a confirm that is waited for still stands.
 const LOOK: Duration = Duration::from_secs(2);
+/// How long the deletion of parts that nothing will name may take.
+const ORPHANED: Duration = Duration::from_secs(2);
 /// The delays between tries to connect anew.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -33,11 +39,39 @@ pub struct Outgoing {
     /// The queue.
     pub queue: String,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: Bytes,
+    /// What has to lie in a queue of its own before this message is sent: it names it.
+    pub parcel: Option<Parcel>,
     /// The properties.
     pub properties: BasicProperties,
     /// What the caller wants to hear when it is confirmed.
     pub tag: u64,
+}
+
+impl Outgoing {
+    /// A packed body of this envelope; one that is too large for a message goes in parts.
+    #[must_use]
+    pub fn of(frame: &Envelope, packed: Packed, queue: String, tag: u64) -> Self {
+        let headers = Headers::of(frame, packed.first, packed.last);
+        let (headers, body, parcel) = match packed.outline {
+            None => (headers, packed.body, None),
+            Some(outline) => {
+                let parcel = Parcel::of(frame.run, packed.first, packed.body);
+                (
+                    headers.with_parts(&parcel.named),
+                    parts::outline(outline),
+                    Some(parcel),
+                )
+            }
+        };
+        Self {
+            queue,
+            body: body.into(),
+            parcel,
+            properties: properties(&headers),
+            tag,
+        }
+    }
 }
 
 /// What a publisher tells while it works.
@@ -59,8 +93,17 @@ pub enum Notice {
 struct Sent {
     message: Outgoing,
     confirm: PublisherConfirm,
-    /// Whether its queue was declared anew for it already.
-    again: bool,
+    way: Way,
+}
+
+/// How a message came to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    First,
+    /// Its queue was declared anew for it.
+    Again,
+    /// It is a part of a body, of which nobody hears anything by itself.
+    Part,
 }
 
 /// A window of confirms over a connection that is renewed when it breaks.
@@ -111,13 +154,65 @@ impl<F: FnMut(Notice)> Publisher<F> {
     /// # Errors
     /// [`AmqpError::NotTaken`] when a queue refuses an earlier message; [`AmqpError::Missing`] when a queue is gone and not
     /// to be remade, or gone again right after; [`AmqpError::Lost`] only when stopped meanwhile.
-    pub async fn send(&mut self, message: Outgoing) -> Result<(), AmqpError> {
-        while self.window.len() >= WINDOW
-            || (self.bytes + message.body.len() > WINDOW_BYTES && !self.window.is_empty())
-        {
+    pub async fn send(&mut self, mut message: Outgoing) -> Result<(), AmqpError> {
+        if let Some(parcel) = message.parcel.take() {
+            self.send_parcel(&parcel).await?;
+        }
+        self.make_room(message.body.len()).await?;
+        self.transmit(message, Way::First).await
+    }
+
+    async fn make_room(&mut self, bytes: usize) -> Result<(), AmqpError> {
+        while self.window.len() >= WINDOW || (self.bytes + bytes > WINDOW_BYTES && !self.window.is_empty()) {
             self.confirm_one().await?;
         }
-        self.transmit(message, false).await
+        Ok(())
+    }
+
+    /// Sends the parts of a body; when this returns they and everything before them are confirmed. So the message that names
+    /// them never comes before them, and a run that ends here has not counted it.
+    async fn send_parcel(&mut self, parcel: &Parcel) -> Result<(), AmqpError> {
+        let queue = parcel.named.queue().name;
+        let mut sent = self.parts_of(parcel).await;
+        if matches!(&sent, Err(AmqpError::Missing { queue: gone, .. }) if *gone == queue) {
+            // somebody deleted it meanwhile: the parts confirmed before are gone with it
+            self.forget(&queue);
+            sent = self.parts_of(parcel).await;
+        }
+        if sent.is_err() {
+            self.forget(&queue);
+            // nothing will ever name them; where this fails the queue expires
+            let _ = timeout(
+                ORPHANED,
+                delete_parts(&self.link, parcel.named.run, parcel.named.seq),
+            )
+            .await;
+        }
+        sent
+    }
+
+    async fn parts_of(&mut self, parcel: &Parcel) -> Result<(), AmqpError> {
+        self.with_link(async |link| declare_parts(link, parcel).await)
+            .await?;
+        let queue = parcel.named.queue().name;
+        for (body, properties) in parcel.parts() {
+            self.make_room(body.len()).await?;
+            let part = Outgoing {
+                queue: queue.clone(),
+                body,
+                parcel: None,
+                properties,
+                tag: 0,
+            };
+            self.transmit(part, Way::Part).await?;
+        }
+        self.flush().await
+    }
+
+    /// Waits no more for the confirms of what went to a queue.
+    fn forget(&mut self, queue: &str) {
+        self.window.retain(|sent| sent.message.queue != queue);
+        self.bytes = self.window.iter().map(|sent| sent.message.body.len()).sum();
     }
 
     /// Waits until everything sent is confirmed.
@@ -146,7 +241,7 @@ impl<F: FnMut(Notice)> Publisher<F> {
         self.link.close().await;
     }
 
-    async fn transmit(&mut self, message: Outgoing, again: bool) -> Result<(), AmqpError> {
+    async fn transmit(&mut self, message: Outgoing, way: Way) -> Result<(), AmqpError> {
         loop {
             match self.link.standing(publish(&self.channel, &message)).await {
                 Ok(confirm) => {
@@ -154,7 +249,7 @@ impl<F: FnMut(Notice)> Publisher<F> {
                     self.window.push_back(Sent {
                         message,
                         confirm,
-                        again,
+                        way,
                     });
                     return Ok(());
                 }
@@ -200,14 +295,15 @@ impl<F: FnMut(Notice)> Publisher<F> {
         let message = sent.message;
         self.bytes -= message.body.len();
         match (send::judge(confirmation, &message.queue), self.shards) {
-            (Err(AmqpError::Missing { .. }), Some(shards)) if !sent.again => {
+            (Err(AmqpError::Missing { .. }), Some(shards)) if sent.way == Way::First => {
                 let queue = message.queue.clone();
                 self.with_link(async |link| declare_again(link, shards, &queue).await)
                     .await?;
                 (self.notice)(Notice::Remade(queue));
-                self.transmit(message, true).await
+                self.transmit(message, Way::Again).await
             }
             (Err(error), _) => Err(error),
+            (Ok(()), _) if sent.way == Way::Part => Ok(()),
             (Ok(()), _) => {
                 (self.notice)(Notice::Confirmed(message.tag));
                 Ok(())

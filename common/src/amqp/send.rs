@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::declare::declare_again;
 use super::{AmqpError, Link, standing};
 use crate::envelope::Envelope;
+use crate::parts::{BYTES, COUNT, Named, SHA256};
 
 /// What an envelope's headers say, so that an unreadable body can still be accounted for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +43,16 @@ impl Headers {
             ],
             numbers: numbers.into_iter().chain(deadline).collect(),
         }
+    }
+
+    /// The same, of a message whose body lies in parts.
+    #[must_use]
+    pub fn with_parts(mut self, named: &Named) -> Self {
+        let bytes = i64::try_from(named.bytes).unwrap_or(i64::MAX);
+        self.numbers.push((COUNT, named.count.into()));
+        self.numbers.push((BYTES, bytes));
+        self.texts.push((SHA256, named.sha256.clone()));
+        self
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use flowlift_azkaban::ProjectName;
-use flowlift_common::amqp::{AmqpError, Headers, Sender, properties};
+use flowlift_common::amqp::{AmqpError, Headers, Link, Sender, properties};
 use flowlift_common::ledger::Attempt;
 use flowlift_common::topology::{LATER, shard_of, shard_queue};
 use flowlift_common::{Envelope, RunId, Seen};
@@ -129,7 +129,7 @@ fn check(project: &ProjectName, shards: u16, published_ms: u64) -> (String, Vec<
 }
 
 pub(super) async fn settle_one(
-    sender: &Sender,
+    (link, sender): (&Link, &Sender),
     attempts: &OpenAttempts,
     hands: &Hands,
     settlement: &Settlement,
@@ -163,6 +163,8 @@ pub(super) async fn settle_one(
     let published = settle::settle(sender, &facts, settlement, held).await?;
     metrics.settled(&hands.project, settlement, &published, held, now_ms);
     words::tell(&hands.project, settlement, facts.upload.as_ref());
+    let settled = |held: &&Arc<Held>| settlement.receipts.contains(&held.receipt);
+    settle::clear(link, &held.iter().filter(settled).collect::<Vec<_>>()).await;
     Ok(())
 }
 

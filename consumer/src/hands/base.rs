@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use flowlift_azkaban::archive;
 use flowlift_azkaban::client::{ClientError, Download, LogEntry, uploaded_file};
+use flowlift_common::envelope::MAX_BYTES;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Hands;
 use crate::base::{Base, BaseError, Finding, Need, PAGE, Reading, Told, Version};
+use crate::held::CHANGE_BYTES;
 use crate::project::{BaseFacts, Event, Landing, Trouble};
 use crate::work::{BaseInHand, Known, ms_since};
 
@@ -51,7 +53,10 @@ impl Hands {
         };
         // not before the answer is here: a slow Azkaban must not keep others from unpacking
         let files = archive::count(&latest.zip).try_into().unwrap_or(u64::MAX);
-        let desk = self.desk(waiting.saturating_add(files)).await;
+        let large = (latest.zip.len() as u64).saturating_sub(MAX_BYTES as u64) / CHANGE_BYTES;
+        let desk = self
+            .desk(waiting.saturating_add(files).saturating_add(large))
+            .await;
         let highest = latest.version;
         let told = self.read_versions(latest).await?;
         let listed = self.listed().await?;

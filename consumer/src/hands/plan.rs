@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use flowlift_azkaban::{ProjectName, archive};
+use flowlift_azkaban::ProjectName;
+use flowlift_azkaban::archive::{self, ZipLimits};
+use flowlift_azkaban::client::DOWNLOAD_LIMIT;
 use flowlift_common::envelope::DecodeError;
 use flowlift_common::{Envelope, RunId, Seen};
 use uuid::Uuid;
@@ -70,6 +72,10 @@ impl Message for InHand<'_> {
     fn open(&self) -> Result<Envelope, DecodeError> {
         for_project(self.held.open(), self.project)
     }
+
+    fn missing(&self) -> Option<&str> {
+        self.held.missing()
+    }
 }
 
 /// What is known before a batch is planned, beside its base.
@@ -87,7 +93,7 @@ fn work_out(
     before: &Before,
 ) -> (Planned, Prepared) {
     let messages: Vec<InHand<'_>> = held.iter().map(|held| InHand { held, project }).collect();
-    let (planned, mut plan) = prepare(
+    let (mut planned, mut plan) = prepare(
         &base.base,
         base.exists,
         ask,
@@ -99,11 +105,16 @@ fn work_out(
     let follows = base.base.active.as_ref().map_or(0, |active| active.version);
     let zip = if planned.upload {
         let tree = pack::contents(project, &base.base, &mut plan, &attempt);
-        if before.from_scratch {
+        let files = tree.values().map(|content| content.len() as u64).sum();
+        let zip: Bytes = if before.from_scratch {
             archive::write_zip(&tree).into()
         } else {
             pack::zip(&Arc::unwrap_or_clone(base.base).into_files(), &tree)
+        };
+        if let Some(text) = too_large(zip.len(), files) {
+            planned.forbidden.get_or_insert(text);
         }
+        zip
     } else {
         Bytes::new()
     };
@@ -126,4 +137,34 @@ fn work_out(
         restored: plan.restored,
     };
     (planned, prepared)
+}
+
+/// Why a zip is not uploaded: Azkaban takes any, but one that we cannot read again would be the project's last.
+fn too_large(zip: usize, files: u64) -> Option<String> {
+    let most = ZipLimits::default().total;
+    (zip > DOWNLOAD_LIMIT || files > most).then(|| {
+        format!(
+            "with this the project is too large: {} MiB as a zip and {} MiB unpacked, at most {} and {} MiB can be read back",
+            zip >> 20,
+            files >> 20,
+            DOWNLOAD_LIMIT >> 20,
+            most >> 20
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_read_back_is_not_uploaded() {
+        assert_eq!(too_large(256 << 20, 512 << 20), None);
+        let text = too_large((256 << 20) + 1, 300 << 20).unwrap();
+        assert_eq!(
+            text,
+            "with this the project is too large: 256 MiB as a zip and 300 MiB unpacked, at most 256 and 512 MiB can be read back"
+        );
+        assert!(too_large(1, (512 << 20) + 1).is_some());
+    }
 }

@@ -89,6 +89,8 @@ impl<'b> Draft<'b> {
                 None => changes.with(one.id, &mut |change| {
                     if one.cancelled && !draft.has(one, change) {
                         draft.decided.insert(one.id, Decision::Cancelled);
+                    } else if let Some(reason) = one.missing.filter(|_| !draft.knows(one, change)) {
+                        draft.decided.insert(one.id, Decision::Dead(reason.to_owned()));
                     } else {
                         draft.take(one, change);
                     }
@@ -147,6 +149,23 @@ impl<'b> Draft<'b> {
             Act::PutFile { path, .. } => is_it(manifest.files.get(path).map(|entry| entry.order)),
             Act::DeleteFile { path } => is_it(manifest.gone_files.get(path).copied()),
             Act::Check => false,
+        }
+    }
+
+    /// Whether all that a change brings is known from itself or from newer ones, so that its content does not count.
+    fn knows(&self, one: &Asked<'_>, change: &Change) -> bool {
+        let is_late = |known: Option<Order>| known >= Some(one.order);
+        match &change.act {
+            Act::Upsert(upsert) => upsert
+                .body
+                .flows()
+                .iter()
+                .all(|flow| is_late(self.newest(&flow.key()))),
+            Act::PutFile { path, .. } => {
+                let entry = self.manifest.files.get(path).map(|entry| entry.order);
+                is_late(entry.max(self.manifest.gone_files.get(path).copied()))
+            }
+            Act::Delete { .. } | Act::DeleteMatching(_) | Act::DeleteFile { .. } | Act::Check => true,
         }
     }
 

@@ -46,6 +46,8 @@ pub struct Asked<'a> {
     pub rules: Rules,
     /// Whether its run was cancelled: it is applied no more, unless it is already.
     pub cancelled: bool,
+    /// Why its content cannot be had any more: it is applied already, or it cannot be.
+    pub missing: Option<&'a str>,
     /// What is asked, as far as it is kept in memory: the change itself is read when it is its turn ([`Changes`]).
     pub kind: Kind,
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::*;
 
 mod cancelled;
+mod missing;
 mod order;
 
 struct Sent {
@@ -110,6 +111,7 @@ fn asked(sent: &Sent) -> Asked<'_> {
         owner: &sent.owner,
         rules: sent.rules,
         cancelled: false,
+        missing: None,
         kind: Kind::of(&sent.change, sent.rules),
     }
 }

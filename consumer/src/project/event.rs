@@ -150,7 +150,7 @@ pub struct Planned {
     pub may_create: bool,
     /// Flows in the project afterwards.
     pub flows: u64,
-    /// Why nothing may be uploaded although there is something to upload: the shrink guard.
+    /// Why nothing may be uploaded although there is something to upload: flows would vanish, or the zip could not be read again.
     pub forbidden: Option<String>,
 }
 

@@ -8,6 +8,7 @@ mod broker;
 mod by_hand;
 mod names;
 mod parked;
+mod parts;
 mod permits;
 mod process;
 mod rig;

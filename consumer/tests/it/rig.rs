@@ -8,7 +8,7 @@ use azkaban_standin::{Options, Running, Standin, User};
 use flowlift_azkaban::archive::{self, ZipLimits};
 use flowlift_azkaban::client::{Client, ClientConfig, Download};
 use flowlift_azkaban::{Flow, FlowName, Job, ProjectName};
-use flowlift_common::amqp::{AmqpError, Headers, Link, OpenRun, Sender, Start, StreamReader, properties};
+use flowlift_common::amqp::{AmqpError, Link, OpenRun, Outgoing, Sender, Start, StreamReader, send_parts};
 use flowlift_common::envelope::{Rules, VERSION};
 use flowlift_common::fold::RunState;
 use flowlift_common::ledger::{self, Outcome, RunEvent, Settled};
@@ -165,9 +165,14 @@ impl Rig {
         let sender = Sender::open(&link).await.unwrap();
         let queue = shard_queue(shard_of(&project, SHARDS));
         for packed in envelope.pack(changes).expect("small enough") {
-            let headers = Headers::of(&envelope, packed.first, packed.last);
+            let message = Outgoing::of(&envelope, packed, queue.clone(), 0);
+            if let Some(parcel) = &message.parcel {
+                send_parts(&link, &sender, parcel)
+                    .await
+                    .expect("their queue takes them");
+            }
             sender
-                .send(&queue, &packed.body, properties(&headers))
+                .send(&queue, &message.body, message.properties)
                 .await
                 .expect("the shard takes it");
         }

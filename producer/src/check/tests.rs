@@ -42,7 +42,7 @@ fn of_many_mistakes_fifty_are_shown_and_the_rest_is_counted() {
 }
 
 #[test]
-fn a_unit_that_fits_into_no_message_is_refused() {
+fn a_change_that_is_too_large_even_in_parts_is_refused() {
     let mut state = 1_u64;
     let noise: String = std::iter::repeat_with(|| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -60,13 +60,13 @@ fn a_unit_that_fits_into_no_message_is_refused() {
         place: Place::default(),
         act,
     };
-    let findings = alone(&item, Format::V1);
+    assert_eq!(alone(&item, Format::V1), [], "it goes in parts");
+    let limits = (8 << 20, 64 << 20);
+    let text = too_large(&item, limits).unwrap().to_string();
     assert!(
-        findings[0].to_string().starts_with("size: file big.bin has ")
-            && findings[0]
-                .to_string()
-                .ends_with("bytes compressed, at most 8 MiB are allowed in one message"),
-        "{findings:?}"
+        text.starts_with("size: file big.bin has ")
+            && text.ends_with("bytes compressed, at most 8 MiB are allowed in one change"),
+        "{text}"
     );
     let bomb = Item {
         act: Act::PutFile {
@@ -76,8 +76,8 @@ fn a_unit_that_fits_into_no_message_is_refused() {
         ..item
     };
     assert_eq!(
-        alone(&bomb, Format::V1)[0].to_string(),
-        "size: file zeros has 65 MiB, at most 64 MiB are allowed in one message"
+        too_large(&bomb, limits).unwrap().to_string(),
+        "size: file zeros has 65 MiB as JSON, at most 64 MiB are allowed in one change"
     );
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use flowlift_common::amqp::{AmqpError, Headers, Link, OpenRun, Outgoing, Sender, properties};
+use flowlift_common::amqp::{AmqpError, FetchError, Link, OpenRun, Outgoing, Sender, fetch_parts};
 use flowlift_common::config::Settings;
 use flowlift_common::ledger::{self, DeadLetter, RunEvent};
 use flowlift_common::shutdown::Shutdown;
@@ -10,7 +10,7 @@ use flowlift_common::topology::{RUNS, shard_of, shard_queue};
 use flowlift_common::{Change, Envelope, RunId};
 
 use super::desk::Desk;
-use super::letter::{Entry, Letter, split, without_changes};
+use super::letter::{Entry, Letter, entries, split, without_changes};
 use super::overtaken::Watch;
 use super::picked::{Picked, Places};
 use super::take::{Taken, Work, take};
@@ -71,6 +71,7 @@ impl Again<'_> {
             places: self.picked.places(),
             sent: Picked::default(),
             shards: desk.shards,
+            reporter,
         };
         let stage = reporter.stage("queued", "changes", Some(self.total));
         let ended = take(
@@ -136,6 +137,7 @@ struct Sending<'a> {
     places: Places,
     sent: Picked,
     shards: u16,
+    reporter: &'a Reporter,
 }
 
 impl Sending<'_> {
@@ -144,14 +146,52 @@ impl Sending<'_> {
             return Ok(None);
         };
         let parts = split(&letter, |entry| self.is_meant(&entry));
-        let Some(chosen) = parts.chosen else {
+        let Some(mut chosen) = parts.chosen else {
             return Ok(None);
         };
+        if !self.is_sent(&chosen) && !self.complete(link, &mut chosen).await? {
+            return Ok(None);
+        }
         if self.again.as_new && self.renewed.elapsed() >= RENEW_EVERY {
             self.open.renew(link, now_ms()).await?;
             self.renewed = Instant::now();
         }
         self.work(&chosen, parts.rest).map(Some)
+    }
+
+    fn is_sent(&self, letter: &DeadLetter) -> bool {
+        entries(letter).all(|entry| self.sent.has(entry.order()))
+    }
+
+    /// Fetches the content that lies in parts; `false`: it is not there any more, and the letter stays.
+    async fn complete(&self, link: &Link, letter: &mut DeadLetter) -> Result<bool, Failure> {
+        let Some(named) = &letter.parts else {
+            return Ok(true);
+        };
+        let failed = |source| Failure::Io {
+            path: "the folder for temporary files".into(),
+            source,
+        };
+        let file = tempfile::tempfile().map_err(failed)?;
+        let lacking = match fetch_parts(link, named, file).await {
+            Ok(body) => match body.open() {
+                Ok(envelope) if envelope.span() == letter.envelope.span() => {
+                    letter.envelope.changes = envelope.changes;
+                    return Ok(true);
+                }
+                Ok(_) => "its parts hold another change".to_owned(),
+                Err(error) => error.to_string(),
+            },
+            Err(FetchError::Amqp(error)) => return Err(error.into()),
+            Err(FetchError::File(error)) => return Err(failed(error)),
+            Err(error) => error.to_string(),
+        };
+        let names = entries(letter).map(|entry| format!("{} ({})", entry.id(), entry.change.label()));
+        self.reporter.warn(&format!(
+            "dead letter {} is left: {lacking}; publish it again from its source",
+            names.collect::<Vec<_>>().join(", ")
+        ));
+        Ok(false)
     }
 
     fn is_meant(&self, entry: &Entry<'_>) -> bool {
@@ -205,12 +245,8 @@ fn messages(frame: &Envelope, changes: Vec<Change>, shards: u16) -> Result<Vec<O
         let packed = frame
             .pack(range)
             .map_err(|error| Failure::Bug(error.to_string()))?;
-        messages.extend(packed.into_iter().map(|one| Outgoing {
-            queue: queue.clone(),
-            properties: properties(&Headers::of(frame, one.first, one.last)),
-            body: one.body,
-            tag: 0,
-        }));
+        let message = |one| Outgoing::of(frame, one, queue.clone(), 0);
+        messages.extend(packed.into_iter().map(message));
     }
     Ok(messages)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use flowlift_common::amqp::Facts;
 use flowlift_common::ledger::{self, DeadLetter, SETTLED_VERSION};
-use flowlift_common::{Change, Content, Envelope, Order, RunId};
+use flowlift_common::{Change, Content, Envelope, Order, RunId, parts};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::id::Id;
@@ -83,6 +83,21 @@ pub struct Split {
 #[must_use]
 pub fn read(body: &[u8], facts: &Facts) -> Letter {
     let unread = |why: String| Letter::Unread(unread(body, facts, why));
+    if let Some(named) = &facts.parts {
+        return match parts::read_outline(body) {
+            Ok(outline) => Letter::Changes(Box::new(DeadLetter {
+                parts: Some(named.clone()),
+                consumer: if facts.death.is_some() {
+                    BROKER
+                } else {
+                    "a consumer"
+                }
+                .into(),
+                ..given_up(outline, facts)
+            })),
+            Err(error) => unread(error.to_string()),
+        };
+    }
     match ledger::decode::<DeadLetter>(body) {
         Ok(letter) if letter.v > SETTLED_VERSION => {
             return unread(format!(
@@ -114,6 +129,7 @@ fn given_up(envelope: Envelope, facts: &Facts) -> DeadLetter {
         at_ms: facts.death.as_ref().map_or(0, |death| death.at_ms),
         reasons,
         envelope,
+        parts: None,
     }
 }
 
@@ -176,6 +192,7 @@ pub fn split(letter: &DeadLetter, mut meant: impl FnMut(Entry<'_>) -> bool) -> S
                 ..without_changes(&letter.envelope)
             },
             consumer: letter.consumer.clone(),
+            parts: letter.parts.clone(),
             ..*letter
         })
     };
@@ -232,7 +249,24 @@ pub(super) mod tests {
                     .collect(),
                 deadline_ms: None,
             },
+            parts: None,
         }
+    }
+
+    #[test]
+    fn a_change_in_parts_is_told_by_its_outline_and_not_from_a_body_that_has_none() {
+        let envelope = letter(1, 2, &[3]).envelope;
+        let facts = Facts {
+            reason: Some("its parts are damaged".into()),
+            parts: Some(parts::Named::of(envelope.run, 3, b"body")),
+            ..Facts::default()
+        };
+        let Letter::Changes(found) = read(&parts::outline(envelope.clone()), &facts) else {
+            panic!("it can be read");
+        };
+        assert_eq!((&found.envelope, &found.parts), (&envelope, &facts.parts));
+        assert_eq!(found.reasons[&3], "its parts are damaged");
+        assert!(matches!(read(b"", &facts), Letter::Unread(_)));
     }
 
     #[test]
@@ -271,6 +305,7 @@ pub(super) mod tests {
             span: Some((1, 4)),
             reason: Some("unreadable message: not gzip".into()),
             death: None,
+            parts: None,
         };
         let Letter::Unread(unread) = read(b"junk", &facts) else {
             panic!("it cannot be read");

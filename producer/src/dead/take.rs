@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use flowlift_azkaban::ProjectName;
-use flowlift_common::amqp::{AmqpError, Found, Headers, Letters, Outgoing, Sender, properties};
+use flowlift_common::amqp::{
+    AmqpError, Found, Headers, Letters, Outgoing, Sender, delete_parts, properties, send_parts,
+};
 use flowlift_common::ledger::{self, DeadLetter};
 use flowlift_common::shutdown::Shutdown;
 use flowlift_common::topology::DEAD;
@@ -111,6 +113,9 @@ async fn one(desk: &Desk, sender: Sender, work: Work, found: Found) -> Result<Wo
 
 async fn send_and_remove(desk: &Desk, sender: Sender, work: Work, found: Found) -> Result<Work, AmqpError> {
     for message in &work.send {
+        if let Some(parcel) = &message.parcel {
+            send_parts(&desk.link, &sender, parcel).await?;
+        }
         let properties = message.properties.clone();
         sender
             .send_on(&desk.link, desk.shards, &message.queue, &message.body, properties)
@@ -124,5 +129,9 @@ async fn send_and_remove(desk: &Desk, sender: Sender, work: Work, found: Found) 
             .await?;
     }
     found.remove().await?;
+    if let Some(named) = &found.facts.parts {
+        // its only change is gone from here, or queued anew with parts of its own
+        delete_parts(&desk.link, named.run, named.seq).await?;
+    }
     Ok(work)
 }

@@ -66,6 +66,9 @@ pub fn page_json(entry: &Entry<'_>) -> Value {
     page["published"] = json!(timestamp(Some(envelope.published_ms)));
     page["rules"] = json!(envelope.rules);
     page["change"] = json!(entry.change);
+    if let Some(named) = &entry.letter.parts {
+        page["parts"] = json!({"queue": named.queue().name, "bytes": named.bytes, "sha256": named.sha256});
+    }
     page
 }
 
@@ -100,7 +103,14 @@ pub fn page(entry: &Entry<'_>, zone: &TimeZone) -> String {
         ("published", second(Some(envelope.published_ms), zone)),
         ("died", format!("{died}, given up by {}", entry.letter.consumer)),
     ]);
-    let change = document::text(&envelope.project, &entry.change.act);
+    let change = match &entry.letter.parts {
+        None => document::text(&envelope.project, &entry.change.act),
+        Some(named) => format!(
+            "too large to be shown: {} bytes compressed, in queue {}",
+            named.bytes,
+            named.queue().name
+        ),
+    };
     format!(
         "{text}\nreason:\n{}\nchange:\n{}",
         indented(entry.reason()),

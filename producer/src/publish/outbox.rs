@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use flowlift_azkaban::ProjectName;
-use flowlift_common::amqp::{Headers, Outgoing, properties};
+use flowlift_common::amqp::Outgoing;
 use flowlift_common::envelope::{GROUP_BYTES, MAX_CHANGES, PackError, Rules};
 use flowlift_common::topology::{shard_of, shard_queue};
 use flowlift_common::{Act, Body, Change, Envelope, RunId};
 
 /// What may wait in all groups together, in bytes before packing.
 const WAITING_MAX: usize = 16 << 20;
+/// A change of more bytes than this before packing is packed alone.
+const LARGE: usize = 1 << 20;
 /// How well changes pack before the first ones were packed: JSON of like flows packs better.
 const FIRST_RATIO: f64 = 0.2;
 
@@ -91,6 +93,12 @@ impl Outbox {
     /// Takes a change; returns messages that are full.
     pub fn put(&mut self, project: &ProjectName, act: Act, now_ms: u64) -> Result<Vec<Ready>, PackError> {
         let size = weight(&act);
+        if size > LARGE && self.waiting.contains_key(project) {
+            // alone: what is packed together with it would be packed once more without it
+            let mut ready = self.flush(project, now_ms)?;
+            ready.extend(self.put(project, act, now_ms)?);
+            return Ok(ready);
+        }
         if !self.waiting.contains_key(project) {
             self.waiting.insert(project.clone(), Group::default());
         }
@@ -165,17 +173,16 @@ impl Outbox {
         };
         let packed = envelope.pack(changes)?;
         let total: usize = packed.iter().map(|one| one.body.len()).sum();
-        if group.bytes > 0 {
+        // one large file says nothing of how flows pack
+        if (1..=LARGE).contains(&group.bytes) {
             self.ratio = (total as f64 / group.bytes as f64).clamp(0.001, 1.0);
         }
         let place = self.place(project);
         let queue = shard_queue(shard_of(project, self.frame.shards));
         let ready = packed.into_iter().map(|one| Ready {
-            message: Outgoing {
-                queue: queue.clone(),
-                properties: properties(&Headers::of(&envelope, one.first, one.last)),
-                body: one.body,
-                tag: tag(place, one.changes),
+            message: {
+                let tag = tag(place, one.changes);
+                Outgoing::of(&envelope, one, queue.clone(), tag)
             },
         });
         Ok(ready.collect())
@@ -287,6 +294,37 @@ mod tests {
             prop_assert_eq!(seqs, (1..=picks.len() as u64).collect::<Vec<_>>());
             prop_assert!(flows.values().all(|numbers| numbers.is_sorted()));
         }
+    }
+
+    #[test]
+    fn a_file_too_large_for_a_message_goes_alone_in_parts_and_in_its_place() {
+        let mut outbox = Outbox::new(frame());
+        let project = ProjectName::new("p").unwrap();
+        let mut state = 1_u64;
+        let noise = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        });
+        let file = Act::PutFile {
+            path: "lib/x.jar".into(),
+            content: flowlift_common::Content(noise.take(9 << 20).collect()),
+        };
+        let delete = |name: &str| Act::Delete {
+            flow: FlowName::new(name).unwrap(),
+        };
+        let mut ready = outbox.put(&project, delete("a"), 0).unwrap();
+        ready.extend(outbox.put(&project, file.clone(), 0).unwrap());
+        ready.extend(outbox.put(&project, delete("b"), 0).unwrap());
+        ready.extend(outbox.flush_all(0).unwrap());
+        assert_eq!(ready.len(), 3);
+        let parcel = ready[1].message.parcel.as_ref().expect("it goes in parts");
+        assert_eq!((parcel.named.seq, parcel.named.count), (2, 3));
+        let envelope = Envelope::decode_parts(&parcel.body[..], 0).unwrap();
+        assert!(envelope.changes[0].act == file);
+        let outline = flowlift_common::parts::read_outline(&ready[1].message.body).unwrap();
+        assert_eq!(outline.changes[0].label(), "file lib/x.jar");
+        assert_eq!(untag(ready[1].message.tag), (0, 1));
+        assert!(ready[0].message.parcel.is_none() && ready[2].message.parcel.is_none());
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub(crate) fn letter(run: RunId, rank: u64, seqs: impl IntoIterator<Item = u64>)
     };
     let changes: Vec<Change> = seqs.into_iter().map(change).collect();
     DeadLetter {
+        parts: None,
         v: SETTLED_VERSION,
         consumer: "c-1".into(),
         at_ms: 1_764_000_000_000,

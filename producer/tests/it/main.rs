@@ -16,6 +16,7 @@ mod doctor;
 mod editor;
 mod healing;
 mod notify;
+mod parts;
 mod patience;
 mod person;
 mod publish;

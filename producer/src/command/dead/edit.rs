@@ -92,6 +92,12 @@ fn edited(args: &DeadEditArgs, one: &One) -> Result<Vec<Item>, Failure> {
         let (name, text) = given(path)?;
         return parse(&name, &text).map_err(Failure::BadInput);
     }
+    if one.letter.parts.is_some() {
+        return Err(Failure::BadInput(mistake(
+            &args.id.to_string(),
+            "its content is too large for an editor; --set FILE has the change, or publish it again",
+        )));
+    }
     let before = document::text(project, &one.change.act);
     let failed = |source| Failure::Io {
         path: "the text to edit".into(),
