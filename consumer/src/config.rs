@@ -66,6 +66,10 @@ pub struct Cli {
     /// How logs are written: human or json; FLOWLIFT_LOG_LEVEL=debug shows more [default: human]
     #[arg(long, env = "FLOWLIFT_LOG", hide_env_values = true, value_name = "FORM")]
     pub log: Option<String>,
+    /// Only ask the consumer that runs at --metrics-listen whether it is ready: ends with 0, or with 1 and the reason. For
+    /// health checks
+    #[arg(long)]
+    pub probe: bool,
     /// The settings all programs share.
     #[command(flatten)]
     pub settings: SettingsArgs,
@@ -81,6 +85,8 @@ Examples:
       the servers under [target.test] of the settings file; all consumers together open 4 connections to that Azkaban
   flowlift-consumer --grace 5m
       lets large uploads finish when it is stopped
+  flowlift-consumer --probe --metrics-listen 0.0.0.0:9464
+      is the consumer ready that listens there?
 
 It ends with 0 when all begun work was finished, with 75 when the grace time ended first; nothing is lost either way.";
 
@@ -99,6 +105,15 @@ impl Cli {
             let _ = error.print();
             if error.use_stderr() { USAGE } else { 0 }
         })
+    }
+
+    /// Where the consumer that `--probe` asks listens.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for an address that cannot be used.
+    pub fn probed(&self) -> Result<Listen, ConfigError> {
+        let told = said(self.metrics_listen.clone()).map(listen).transpose()?;
+        Ok(told.unwrap_or_default())
     }
 
     /// The form of logs; what cannot be read is told by [`Config::check`], in the human form.
@@ -166,16 +181,14 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] for the first one that cannot be used.
     pub fn check(cli: Cli) -> Result<Self, ConfigError> {
+        let metrics_listen = cli.probed()?;
         let name = said(cli.name);
         name.as_deref().map(names::check).transpose()?;
         form(cli.log.as_deref())?;
         Ok(Self {
             name,
             host: host(),
-            metrics_listen: said(cli.metrics_listen)
-                .map(listen)
-                .transpose()?
-                .unwrap_or_default(),
+            metrics_listen,
             metrics_projects: said(cli.metrics_projects)
                 .map(projects)
                 .transpose()?

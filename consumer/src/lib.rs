@@ -26,6 +26,7 @@ pub mod parked;
 pub mod permits;
 pub mod plan;
 pub mod prepare;
+pub mod probe;
 pub mod project;
 pub mod rates;
 pub mod rendezvous;

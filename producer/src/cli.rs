@@ -110,6 +110,8 @@ pub enum Command {
     /// What stands in RabbitMQ
     #[command(subcommand)]
     Topology(Topology),
+    /// Bring up made-up flows in 31 projects, to see everything work
+    Demo(DemoArgs),
 }
 
 /// `flowlift doctor`.
@@ -449,6 +451,33 @@ pub struct ConfigArgs {
     /// Print completions for this shell instead
     #[arg(long, value_enum, value_name = "SHELL")]
     pub completions: Option<clap_complete::Shell>,
+}
+
+/// `flowlift demo`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Publishes 10,000 flows into the project demo, then 100 into each of demo_00 to demo_29, waits for
+both and says how long that took. A consumer has to run. The flows stay: `flowlift delete` removes them.
+
+Examples:
+  flowlift demo
+  flowlift demo --project try --flows 500 --projects 5 --each 20")]
+pub struct DemoArgs {
+    /// What the names of its projects begin with
+    #[arg(long, short, value_name = "NAME", default_value = "demo")]
+    pub project: ProjectName,
+    /// Flows of the large project
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub flows: u64,
+    /// How many small projects
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub projects: u64,
+    /// Flows of each small project
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub each: u64,
+    /// Wait at most this long for each part, for example 90s, 10m (then exit 75, the run goes on)
+    #[arg(long, value_parser = duration, value_name = "TIME", default_value = "15m")]
+    pub timeout: Duration,
 }
 
 fn format(text: &str) -> Result<Format, String> {

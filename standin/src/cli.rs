@@ -20,13 +20,17 @@ use clap::Parser;
   azkaban-standin --listen 127.0.0.1:0 --allow-faults
   curl -X PUT -d '{\"html_500\": 1}' http://127.0.0.1:8081/standin/faults
   curl http://127.0.0.1:8081/standin/stats
+  azkaban-standin --probe --listen 0.0.0.0:8081
 
-Exit codes: 0 stopped by a signal, 1 cannot run, 64 wrong settings, 65 the data file is none, 74 the data file cannot be used."
+Exit codes: 0 stopped by a signal, 1 cannot run or does not answer, 64 wrong settings, 65 the data file is none, 74 the data file cannot be used."
 )]
 pub(crate) struct Cli {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
-    listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
+    /// Only ask the stand-in that runs at --listen whether it answers: ends with 0, or with 1 and the reason. For health checks.
+    #[arg(long)]
+    pub(crate) probe: bool,
     /// Who may log in, with the rights of an administrator.
     #[arg(long, value_name = "NAME", default_value = "azkaban")]
     user: String,

@@ -1,6 +1,7 @@
 //! `azkaban-standin`: the stand-in as a program.
 
 mod cli;
+mod probe;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -20,6 +21,12 @@ const IO: u8 = 74;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    if cli.probe {
+        return match probe::answers(cli.listen) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => fail(&reason, ExitCode::FAILURE),
+        };
+    }
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)

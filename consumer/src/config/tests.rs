@@ -152,3 +152,15 @@ fn the_command_line_is_well_formed_and_help_shows_no_secret() {
         assert!(help.contains(word), "{word}");
     }
 }
+
+#[test]
+fn a_probe_needs_nothing_but_an_address_that_can_be_used() {
+    let probed = |arguments: &[&str]| {
+        let cli = Cli::try_parse_from([&["flowlift-consumer", "--probe"], arguments].concat()).unwrap();
+        (cli.probe, cli.probed().map_err(|error| error.exit_code()))
+    };
+    let at = Listen::At("0.0.0.0:9464".into());
+    assert_eq!(probed(&["--metrics-listen", "0.0.0.0:9464"]), (true, Ok(at)));
+    assert_eq!(probed(&["--metrics-listen", "9464"]), (true, Err(64)));
+    assert_eq!(probed(&[]), (true, Ok(Listen::FirstFree)));
+}

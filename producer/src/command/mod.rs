@@ -4,6 +4,7 @@ mod config;
 mod dead;
 mod delete;
 mod doctor;
+mod demo;
 mod export;
 mod list;
 mod publish;
@@ -86,6 +87,7 @@ pub async fn run(cli: Cli, reporter: Reporter) -> Result<(), Failure> {
     match cli.command {
         Command::Publish(args) if args.dry_run => publish::run(&context, &args).await,
         Command::Publish(args) => told(&context, &args.metrics, publish::run(&context, &args)).await,
+        Command::Demo(args) => demo::run(&context, &args).await,
         Command::Delete(args) => delete::run(&context, &args).await,
         Command::Wait(args) => told(&context, &args.metrics, wait::run(&context, &args)).await,
         Command::Runs(args) => runs::run(&context, &args).await,

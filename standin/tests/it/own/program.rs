@@ -63,6 +63,26 @@ async fn it_says_where_it_listens_and_ends_on_a_signal() {
     assert_eq!(program.0.wait().unwrap().code(), Some(0));
 }
 
+#[test]
+fn a_probe_says_whether_a_stand_in_answers() {
+    let (mut program, addr, _) = start(&[]);
+    let probe = |listen: String| {
+        let output = command(&["--probe", "--listen", &listen]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(probe(addr.to_string()), (Some(0), String::new()));
+    // as it stands in an image, where it listens everywhere
+    assert_eq!(probe(format!("0.0.0.0:{}", addr.port())).0, Some(0));
+    program.0.kill().unwrap();
+    program.0.wait().unwrap();
+    let (code, said) = probe(addr.to_string());
+    assert_eq!(code, Some(1));
+    assert!(
+        said.starts_with(&format!("azkaban-standin: nobody answers at {addr}: ")),
+        "{said}"
+    );
+}
+
 #[tokio::test]
 async fn users_come_from_files() {
     let mut password = tempfile::NamedTempFile::new().unwrap();
