@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2030,SC2031 # a node's folder is the state in a subshell only
 # Several nodes as one broker. The cluster's state folder holds that of each node, node1 and so on; its supervisor owns the epmd by
 # which the nodes find each other and a supervisor for each node, and passes words on to them.
 
