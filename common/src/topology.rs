@@ -62,8 +62,6 @@ pub enum Kind {
     Quorum,
     /// Append-only log, read by offset.
     Stream,
-    /// Plain durable queue.
-    Classic,
 }
 
 impl Kind {
@@ -73,7 +71,6 @@ impl Kind {
         match self {
             Self::Quorum => "quorum",
             Self::Stream => "stream",
-            Self::Classic => "classic",
         }
     }
 }
