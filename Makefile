@@ -44,7 +44,7 @@ scale: ## 1, 2, 4, 3 consumers under a full backlog
 night: ## 1,000,000 flows queued while nobody consumes, then 3 consumers, one killed -9: rate, forecast, memory, report
 	@dev/night
 
-netns: ## two consumers on two network namespaces share the work of a third
+netns: ## four consumers on network namespaces of their own: cut off, lost with their host, and back
 	@dev/netns
 
 test-folders: ## FOLDERS=DIR: project folders of other people must list the same flows by flowlift, by hand and (AZKABAN_URL=...) on the stand-in
@@ -72,3 +72,11 @@ contract: ## what the stand-in answers, asked of a real Azkaban: AZKABAN_URL=...
 
 bench-standin: ## memory for a million flows and the time of an upload of 10,000, against the stand-in's limits
 	@dev/bench-standin
+
+.PHONY: cluster bench-scale
+
+cluster: ## consumers and a publishing at work on three RabbitMQ nodes, which die one after the other
+	@dev/cluster
+
+bench-scale: ## 1 to 32 consumers, each upload a second of waiting, against what the connections allow
+	@dev/bench-scale

@@ -81,8 +81,6 @@ pub enum Kind {
     Quorum,
     /// Append-only log, read by offset.
     Stream,
-    /// Plain durable queue.
-    Classic,
 }
 
 impl Kind {
@@ -92,7 +90,6 @@ impl Kind {
         match self {
             Self::Quorum => "quorum",
             Self::Stream => "stream",
-            Self::Classic => "classic",
         }
     }
 }

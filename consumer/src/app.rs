@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use flowlift_azkaban::client::{Client, ClientConfig, ClientError, Watch};
-use flowlift_common::amqp::{AmqpError, Link, broker_label};
+use flowlift_common::amqp::{AmqpError, Link};
 use flowlift_common::backoff::Backoff;
 use flowlift_common::config::SettingsError;
 use flowlift_common::shutdown::Shutdown;
@@ -150,7 +150,7 @@ async fn one_session(
         Some(before) => names::claim_again(&link, &before, link.heartbeat() * 2).await?,
         None => names::claim(&link, config.name.as_deref(), &config.host).await?,
     };
-    tracing::info!(consumer = %claimed.text, broker = %broker_label(url), azkaban = client.url(), "connected");
+    tracing::info!(consumer = %claimed.text, broker = link.broker(), azkaban = client.url(), "connected");
     *name = Some(claimed.clone());
     *failures = 0;
     let setup = Setup {

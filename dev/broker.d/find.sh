@@ -52,6 +52,7 @@ tree_is_usable() {
 find_broker() {
     local wish=${FLOWLIFT_BROKER_KIND:-}
     for KIND in ${wish:-installed docker tree}; do
+        ! is_cluster || [[ $KIND != docker ]] || continue
         case $KIND in
             installed) installed_is_usable && return ;;
             docker) docker_is_usable && return ;;

@@ -1,11 +1,12 @@
 # shellcheck shell=bash
 # One node: its settings in the state folder, and the way into the place where RabbitMQ's programs run.
 # A state folder holds: settings, rabbitmq.conf, data/, log/, .erlang.cookie, control (a fifo) and lock (held by the supervisor).
+# That of a cluster holds such folders, node1 and so on, in place of files of RabbitMQ's own (cluster.sh).
 
 # What `settings` keeps between a stop and the next start.
 write_settings() {
     local name
-    for name in KIND ISOLATION SLOT PORT LISTEN PLUGINS LIFE; do
+    for name in KIND ISOLATION SLOT PORT LISTEN PLUGINS LIFE NODES NODE EPMD_SLOT; do
         printf '%s=%q\n' "$name" "${!name}"
     done >"$STATE/settings.new"
     mv "$STATE/settings.new" "$STATE/settings"
@@ -13,12 +14,20 @@ write_settings() {
 
 read_settings() {
     [[ -f $STATE/settings ]] || die "no broker was ever started in $STATE" 69
+    # what was written before there were clusters
+    NODES=1 NODE='' EPMD_SLOT=''
     # shellcheck source=/dev/null
     . "$STATE/settings"
     namespaces
 }
 
-node_url() { printf 'amqp://guest:guest@127.0.0.1:%s/%%2f' "$PORT"; }
+# The address of a node; of a cluster one that names all its nodes.
+node_url() { printf 'amqp://guest:guest@%s/%%2f' "$(node_authority)"; }
+node_authority() { if is_cluster; then cluster_authority; else printf '127.0.0.1:%s' "$PORT"; fi; }
+
+# What Erlang calls the node of that number.
+node_name() { printf 'flowlift%s@localhost' "${1:+-$1}"; }
+epmd_port() { slot_port "${EPMD_SLOT:-$SLOT}" 2; }
 
 has_plugin() { [[ ,$PLUGINS, == *,$1,* ]]; }
 
@@ -36,6 +45,7 @@ write_node_files() {
     mkdir -p "$STATE/data" "$STATE/log"
     {
         printf 'disk_free_limit.absolute = 50MB\n'
+        [[ -z $NODE ]] || write_peers
         if [[ $KIND != docker ]]; then
             write_listeners
         fi
@@ -48,6 +58,10 @@ write_node_files() {
     } >"$STATE/rabbitmq.conf"
     printf '[%s].\n' "$PLUGINS" >"$STATE/enabled_plugins"
     : >"$STATE/rabbitmq-env.conf"
+    write_cookie
+}
+
+write_cookie() {
     [[ -s $STATE/.erlang.cookie ]] || (
         umask 077
         od -An -N20 -tx1 /dev/urandom | tr -d ' \n' >"$STATE/.erlang.cookie"
@@ -78,13 +92,13 @@ node_environment() {
     (($(nproc) > 1)) || schedulers=1
     NODE_ENV=(
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" "LANG=C.UTF-8" "HOME=$state"
-        "RABBITMQ_NODENAME=flowlift@localhost"
+        "RABBITMQ_NODENAME=$(node_name "$NODE")"
         "RABBITMQ_CONF_ENV_FILE=$state/rabbitmq-env.conf" "RABBITMQ_CONFIG_FILE=$state/rabbitmq.conf"
         "RABBITMQ_ENABLED_PLUGINS_FILE=$state/enabled_plugins"
         "RABBITMQ_MNESIA_BASE=$state/data" "RABBITMQ_LOG_BASE=$state/log" "RABBITMQ_LOGS=$state/log/node.log"
         "RABBITMQ_DIST_PORT=$(slot_port "$SLOT" 1)"
         "RABBITMQ_CTL_DIST_PORT_MIN=$(slot_port "$SLOT" 6)" "RABBITMQ_CTL_DIST_PORT_MAX=$(slot_port "$SLOT" 19)"
-        "ERL_EPMD_PORT=$(slot_port "$SLOT" 2)" "ERL_EPMD_ADDRESS=127.0.0.1"
+        "ERL_EPMD_PORT=$(epmd_port)" "ERL_EPMD_ADDRESS=127.0.0.1"
         "ERL_CRASH_DUMP=$state/log/erl_crash.dump" "ERL_CRASH_DUMP_SECONDS=0"
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S $schedulers:$schedulers +SDio 4 -kernel inet_dist_use_interface {127,0,0,1}"
         # Makes rabbitmq-server become the Erlang machine instead of watching over it, so that its process id is the node's.

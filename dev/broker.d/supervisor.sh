@@ -1,24 +1,25 @@
 # shellcheck shell=bash
 # The process that owns a node for as long as there is one. It obeys words in the fifo `control` ("up 17", "down 18", "quit 19")
 # and leaves its answer in `answer.17`; the other subcommands only ask. With LIFE=run it ends when the script that started it
-# does, however that dies: its standard input ends then.
+# does, however that dies: its standard input ends then. A cluster has one, too, which owns those of its nodes.
 
 supervise() {
     exec {LOCK_FD}>"$STATE/lock"
     flock -w 5 "$LOCK_FD" || exit 0
     read_settings
-    SLOT_FD='' HOLD_FD='' OWNER_PID='' EPMD_PID='' WATCH_PID=''
+    SLOT_FD='' HOLD_FD='' OWNER_PID='' EPMD_PID='' WATCH_PID='' MEMBER_PIDS=()
     exec {CONTROL_FD}<>"$STATE/control"
     trap 'quit' TERM INT HUP
-    [[ $LIFE != run ]] || watch_lifeline
+    # a node of a cluster ends with the supervisor of the cluster
+    [[ $LIFE != run || -n $NODE ]] || watch_lifeline
     [[ $KIND != docker ]] || hold_container
     local word id
     while true; do
         read -r -u "$CONTROL_FD" word id || continue
         RESULT=ok
         case $word in
-            up) node_up || true ;;
-            down) node_down TERM ;;
+            up) if is_cluster; then cluster_up || true; else node_up || true; fi ;;
+            down) if is_cluster; then cluster_down || true; else node_down TERM; fi ;;
             quit) quit "$id" ;;
         esac
         answer "$id"
@@ -78,7 +79,7 @@ launch_node() {
     fi
     write_node_files
     rm -f "$STATE/node.pid"
-    [[ $ISOLATION != none || $KIND == docker || -n $EPMD_PID ]] || launch_epmd
+    [[ $ISOLATION != none || $KIND == docker || -n $EPMD_PID || -n $NODE ]] || launch_epmd
     (
         close_own_descriptors
         case $KIND in
@@ -98,14 +99,15 @@ launch_node() {
 
 up_or_gone() { ! kill -0 "$OWNER_PID" 2>/dev/null || amqp_answers 127.0.0.1 "$PORT"; }
 
-# Without a process namespace the epmd that RabbitMQ starts would stay behind, so it finds one that dies with us.
+# Without a process namespace the epmd that RabbitMQ starts would stay behind, so it finds one that dies with us. The nodes of a
+# cluster share one, which may not die with any of them.
 launch_epmd() {
     (
         close_own_descriptors
         own_life "$SELF" enter "$STATE" epmd </dev/null
     ) >"$STATE/log/epmd" 2>&1 &
     EPMD_PID=$!
-    wait_for_tcp 127.0.0.1 "$(slot_port "$SLOT" 2)" 10 || true
+    wait_for_tcp 127.0.0.1 "$(epmd_port)" 10 || true
 }
 
 # Guest may come from this machine only, so other machines get a user of their own.
@@ -138,7 +140,13 @@ node_down() {
 
 quit() {
     trap '' TERM INT HUP
-    if [[ $LIFE == run ]]; then node_down KILL; else node_down TERM; fi
+    if is_cluster; then
+        end_members
+    elif [[ $LIFE == run ]]; then
+        node_down KILL
+    else
+        node_down TERM
+    fi
     local pid
     for pid in $WATCH_PID $EPMD_PID; do
         kill -KILL "$pid" 2>/dev/null || true

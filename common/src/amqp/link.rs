@@ -4,6 +4,7 @@ use lapin::protocol::AMQPErrorKind;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 
+use super::address::{Address, label, without_secret};
 use super::{probe, standing};
 use crate::topology::Disagreement;
 
@@ -35,6 +36,12 @@ pub enum AmqpError {
         broker: String,
         /// The system's words.
         reason: String,
+    },
+    /// None of several addresses led to a broker.
+    #[error("RabbitMQ cannot be reached at any of {}", reasons(tried))]
+    Nowhere {
+        /// Why not, for each of them in the order they were tried.
+        tried: Vec<AmqpError>,
     },
     /// User, password, virtual host or rights are refused.
     #[error("RabbitMQ at {broker} refuses access: {reason}")]
@@ -91,17 +98,22 @@ impl AmqpError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         // a queue that somebody deleted is declared anew with the next connection
-        matches!(
-            self,
-            Self::Unreachable { .. } | Self::Lost(_) | Self::NotTaken { .. } | Self::Missing { .. }
-        )
+        match self {
+            Self::Nowhere { tried } => tried.iter().any(Self::is_transient),
+            Self::Unreachable { .. } | Self::Lost(_) | Self::NotTaken { .. } | Self::Missing { .. } => true,
+            _ => false,
+        }
     }
 
     /// The exit code that cli.md gives this.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Unreachable { .. } | Self::Lost(_) | Self::NotTaken { .. } | Self::Missing { .. } => 69,
+            Self::Unreachable { .. }
+            | Self::Nowhere { .. }
+            | Self::Lost(_)
+            | Self::NotTaken { .. }
+            | Self::Missing { .. } => 69,
             Self::Access { .. } => 77,
             Self::BadUrl { .. } | Self::TooOld { .. } | Self::Disagreement(_) | Self::Arguments { .. } => 78,
         }
@@ -122,15 +134,35 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects under a name that RabbitMQ's pages show.
+    /// Connects under a name that RabbitMQ's pages show, to the first node of the address that answers; which one is asked
+    /// first is drawn, so that many programs spread over a cluster.
     ///
     /// # Errors
-    /// [`AmqpError::BadUrl`], [`AmqpError::Unreachable`], [`AmqpError::Access`], [`AmqpError::TooOld`].
+    /// [`AmqpError::BadUrl`], [`AmqpError::Unreachable`], [`AmqpError::Nowhere`], [`AmqpError::Access`],
+    /// [`AmqpError::TooOld`].
     pub async fn connect(url: &str, name: &str) -> Result<Self, AmqpError> {
-        let mut uri: AMQPUri = url.parse().map_err(|reason: String| AmqpError::BadUrl {
+        let address = Address::parse(url).map_err(|reason| AmqpError::BadUrl {
             text: without_secret(url),
             reason,
         })?;
+        let mut tried = Vec::new();
+        for node in address.from(rand::random::<u32>() as usize) {
+            match Self::connect_to(node.clone(), name).await {
+                Err(error @ AmqpError::Unreachable { .. }) => tried.push(error),
+                // what one node refuses, all refuse
+                ended => return ended,
+            }
+        }
+        match tried.pop() {
+            Some(only) if tried.is_empty() => Err(only),
+            last => {
+                tried.extend(last);
+                Err(AmqpError::Nowhere { tried })
+            }
+        }
+    }
+
+    async fn connect_to(mut uri: AMQPUri, name: &str) -> Result<Self, AmqpError> {
         uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
         let broker = label(&uri);
         let version = probe::version(&uri, &broker).await?;
@@ -237,6 +269,19 @@ impl Link {
     }
 }
 
+/// What was tried, each with its reason: `3 addresses: a:5672/: ...; b:5672/: ...`.
+fn reasons(tried: &[AmqpError]) -> String {
+    let each = tried.iter().map(|error| match error {
+        AmqpError::Unreachable { broker, reason } => format!("{broker}: {reason}"),
+        other => other.to_string(),
+    });
+    format!(
+        "{} addresses: {}",
+        tried.len(),
+        each.collect::<Vec<_>>().join("; ")
+    )
+}
+
 fn refused(error: &lapin::Error, broker: &str) -> AmqpError {
     let broker = broker.to_owned();
     let reason = match error.kind() {
@@ -249,43 +294,12 @@ fn refused(error: &lapin::Error, broker: &str) -> AmqpError {
     }
 }
 
-fn label(uri: &AMQPUri) -> String {
-    let vhost = if uri.vhost == "/" {
-        "/".to_owned()
-    } else {
-        format!("/{}", uri.vhost)
-    };
-    format!("{}:{}{vhost}", uri.authority.host, uri.authority.port)
-}
-
-/// The broker of an address for people: host:port/vhost, without user and password; the text itself where it is none.
-#[must_use]
-pub fn broker_label(url: &str) -> String {
-    url.parse::<AMQPUri>()
-        .map_or_else(|_| without_secret(url), |uri| label(&uri))
-}
-
-/// Takes whatever stands before the last `@` away: it may hold a password.
-fn without_secret(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        (None, Some((_, host))) => format!("…@{host}"),
-        _ => url.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn no_password_reaches_a_label_or_an_error() {
-        assert_eq!(broker_label("amqp://me:s3cret@rabbit:5673/%2f"), "rabbit:5673/");
-        assert_eq!(
-            broker_label("amqps://me:s3cret@rabbit/night"),
-            "rabbit:5671/night"
-        );
-        assert_eq!(broker_label("http//me:s3cret@rabbit"), "…@rabbit");
+    fn no_password_reaches_an_error() {
         let error = AmqpError::BadUrl {
             text: without_secret("amqp://a:s3cret@b:port"),
             reason: "x".into(),

@@ -3,6 +3,7 @@
 //! lapin's own recovery stays off: it leaves consumers hanging without a word when its tries are used up and brings back
 //! consumers nobody reads. Whoever holds a [`Link`] drops everything on the first error and connects anew.
 
+pub(crate) mod address;
 mod consumers;
 mod declare;
 mod depth;
@@ -22,11 +23,12 @@ mod stream;
 mod tail;
 mod wishes;
 
+pub use address::broker_label;
 pub use consumers::Consumers;
 pub use declare::{declare, table};
 pub use depth::{Depth, depth};
 pub use letters::{Death, Facts, Found, Letters};
-pub use link::{AmqpError, Link, broker_label};
+pub use link::{AmqpError, Link};
 pub use lock::{lock, unlock};
 pub use own::own_queue;
 pub use parts::{FetchError, Parcel, delete_parts, fetch_parts, named, send_parts};

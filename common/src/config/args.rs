@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Settings")]
 pub struct SettingsArgs {
-    /// RabbitMQ (4.0 or newer): amqp://user:password@host:port/vhost [default: amqp://127.0.0.1:5672/%2f]
+    /// RabbitMQ (4.0 or newer): amqp(s)://user:password@host:port/vhost, of a cluster host,host,host [default: amqp://127.0.0.1:5672/%2f]
     #[arg(
         long,
         env = "FLOWLIFT_AMQP_URL",

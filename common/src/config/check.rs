@@ -1,18 +1,17 @@
 //! Values that cannot be used are told with where they came from.
 
-use lapin::uri::AMQPUri;
-
 use super::{Origin, SettingsError, address};
+use crate::amqp::address::Address;
 
 /// RabbitMQ's address.
 pub(super) fn amqp_url(url: &str, origin: &Origin) -> Result<(), SettingsError> {
-    match url.parse::<AMQPUri>() {
+    match Address::parse(url) {
         Ok(_) => Ok(()),
         Err(reason) => Err(SettingsError::Value {
             name: "amqp_url",
             origin: origin.to_string(),
             value: address::without_secret(url),
-            expected: "amqp://user:password@host:port/vhost",
+            expected: "amqp://user:password@host:port/vhost, of a cluster with host:port,host:port",
             reason,
         }),
     }

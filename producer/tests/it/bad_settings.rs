@@ -87,6 +87,31 @@ fn a_broker_that_is_not_there_is_unreachable() {
 }
 
 #[test]
+fn a_cluster_that_is_not_there_is_told_node_by_node() {
+    let (one, two) = (free_port(), free_port());
+    let said = Person::new().calls(&[
+        "runs",
+        "--amqp-url",
+        &format!("amqp://me:s3cret@127.0.0.1:{one},127.0.0.1:{two}/night"),
+    ]);
+    let refused = |port: u16| format!("127.0.0.1:{port}/night: Connection refused (os error 111)");
+    let sentence = |first, second| {
+        format!(
+            "RabbitMQ cannot be reached at any of 2 addresses: {}; {}\n",
+            refused(first),
+            refused(second)
+        )
+    };
+    assert_eq!(said.code, 69);
+    // which one is asked first is drawn
+    assert!(
+        [sentence(one, two), sentence(two, one)].contains(&said.err),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
 fn an_azkaban_that_is_not_there_is_unreachable_and_without_a_password_it_is_not_even_asked() {
     let azkaban = free_port();
     let call = format!("list --azkaban-url http://127.0.0.1:{azkaban}");
