@@ -3,8 +3,8 @@
 mod config;
 mod dead;
 mod delete;
-mod doctor;
 mod demo;
+mod doctor;
 mod export;
 mod list;
 mod publish;

@@ -104,6 +104,7 @@ pub(crate) async fn status(w: &W, who: Caller) -> Result<ServerStatus, ClientErr
             database_up: true,
             used_memory: 1,
             max_memory: 2,
+            clock_ms: None,
         })
     })
     .await
