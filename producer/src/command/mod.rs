@@ -20,6 +20,7 @@ use flowlift_common::config::Settings;
 use flowlift_common::shutdown::Shutdown;
 
 use crate::cli::{Cli, Command, Common, MetricsArgs, Topology};
+use crate::confirm;
 use crate::exit::{Failure, printed};
 use crate::metrics::{Sinks, Totals};
 use crate::reporter::Reporter;
@@ -55,7 +56,10 @@ impl Context {
             &settings.azkaban_user,
             settings.password()?,
         );
-        Ok(Client::new(config)?)
+        Ok(Client::new(ClientConfig {
+            ca_file: settings.azkaban_ca_file.clone(),
+            ..config
+        })?)
     }
 
     /// Signals are watched from here on: a first one no longer ends the program.
@@ -80,6 +84,9 @@ impl Context {
 /// Runs a command.
 pub async fn run(cli: Cli, reporter: Reporter) -> Result<(), Failure> {
     let context = Context::new(&cli.common, reporter)?;
+    if cli.command.writes() {
+        confirm::target(&context.settings, cli.common.confirm_target.as_deref())?;
+    }
     match cli.command {
         Command::Publish(args) if args.dry_run => publish::run(&context, &args).await,
         Command::Publish(args) => told(&context, &args.metrics, publish::run(&context, &args)).await,

@@ -25,6 +25,7 @@ mod runs;
 mod show;
 mod stdout;
 mod steer;
+mod tls;
 mod trimmed;
 mod vhost;
 mod wire;
