@@ -17,6 +17,8 @@ pub mod name;
 pub mod properties;
 mod render;
 pub mod rules;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod yaml;
 
 pub use cron::{CronError, check_cron};

@@ -9,17 +9,21 @@ mod check;
 mod error;
 mod file;
 mod layers;
+mod password;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::amqp::address::{Additions, complete, holds_password};
+use crate::amqp::tls::Files;
 use crate::topology::{Retention, SHARDS};
 pub use args::SettingsArgs;
 pub use error::SettingsError;
 use file::{File, Target};
 use layers::Layers;
 pub use layers::{InForce, Origin};
+use password::Password;
 
 /// Where RabbitMQ is looked for when nothing is said.
 pub const DEFAULT_AMQP_URL: &str = "amqp://127.0.0.1:5672/%2f";
@@ -29,13 +33,8 @@ pub const DEFAULT_AZKABAN_URL: &str = "http://127.0.0.1:8081";
 pub const DEFAULT_AZKABAN_USER: &str = "azkaban";
 /// The only way to hand over Azkaban's password apart from a file.
 pub const PASSWORD_VARIABLE: &str = "FLOWLIFT_AZKABAN_PASSWORD";
-
-#[derive(Debug, Clone)]
-enum Password {
-    Missing,
-    Given(SecretString),
-    InFile(PathBuf),
-}
+/// The password for RabbitMQ, in place of the one in its address.
+pub const AMQP_PASSWORD_VARIABLE: &str = "FLOWLIFT_AMQP_PASSWORD";
 
 /// The settings in force.
 #[derive(Debug, Clone)]
@@ -46,6 +45,8 @@ pub struct Settings {
     pub azkaban_url: String,
     /// Whether somebody said which Azkaban, or it is the default.
     pub azkaban_given: bool,
+    /// The certificates that count for it, in place of those this machine knows.
+    pub azkaban_ca_file: Option<PathBuf>,
     /// User in Azkaban.
     pub azkaban_user: String,
     /// K.
@@ -83,15 +84,7 @@ impl Settings {
             target_name: args.target.clone().filter(|name| !name.is_empty()),
         };
 
-        let amqp = layers.pick(
-            ("--amqp-url", "FLOWLIFT_AMQP_URL"),
-            args.amqp_url.clone().filter(|text| !text.is_empty()),
-            target.amqp_url.clone(),
-            file.amqp_url.clone(),
-        );
-        let (amqp_url, amqp_from) = amqp.unwrap_or((DEFAULT_AMQP_URL.into(), Origin::Default));
-        check::amqp_url(&amqp_url, &amqp_from)?;
-
+        let amqp = amqp(args, &layers, &target, &file)?;
         let azkaban = layers.pick(
             ("--azkaban-url", "FLOWLIFT_AZKABAN_URL"),
             args.azkaban_url.clone().filter(|text| !text.is_empty()),
@@ -132,16 +125,28 @@ impl Settings {
             file.outcomes_bytes.clone(),
         );
         let (retention, age_from, bytes_from) = retention(age, bytes)?;
-        let (password, password_from) = password(args, &layers, &target, &file);
+        let in_file = layers.pick_path(
+            ("--azkaban-password-file", "FLOWLIFT_AZKABAN_PASSWORD_FILE"),
+            args.azkaban_password_file.as_ref(),
+            target.password_file.as_ref(),
+            file.password_file.as_ref(),
+        );
+        let (password, password_from) = layers.password(PASSWORD_VARIABLE, in_file, "azkaban-password");
+        let ca_file = layers.pick_path(
+            ("--azkaban-ca-file", "FLOWLIFT_AZKABAN_CA_FILE"),
+            args.azkaban_ca_file.as_ref(),
+            target.azkaban_ca_file.as_ref(),
+            file.azkaban_ca_file.as_ref(),
+        );
 
-        let row = |name, value: String, origin: &Origin| InForce {
-            name,
-            value,
-            origin: origin.clone(),
-        };
-        let in_force = vec![
-            row("amqp_url", address::mask(&amqp_url), &amqp_from),
-            row("azkaban_url", azkaban_url.clone(), &azkaban_from),
+        let mut in_force = amqp.rows;
+        in_force.push(row("azkaban_url", azkaban_url.clone(), &azkaban_from));
+        in_force.extend(
+            ca_file
+                .iter()
+                .map(|(path, origin)| row("azkaban_ca_file", path.display().to_string(), origin)),
+        );
+        in_force.extend([
             row("user", azkaban_user.clone(), &user_from),
             row("password", password.for_people(), &password_from),
             row("shards", shards.to_string(), &shards_from),
@@ -151,11 +156,12 @@ impl Settings {
                 check::size(retention.outcomes_bytes),
                 &bytes_from,
             ),
-        ];
+        ]);
         Ok(Self {
-            amqp_url: amqp_url.into(),
+            amqp_url: amqp.complete.into(),
             azkaban_url,
             azkaban_given,
+            azkaban_ca_file: ca_file.map(|(path, _)| path),
             azkaban_user,
             shards,
             retention,
@@ -180,33 +186,13 @@ impl Settings {
 
     /// The password for Azkaban; a password file is read now.
     pub fn password(&self) -> Result<SecretString, SettingsError> {
-        match &self.password {
-            Password::Missing => Err(SettingsError::NoPassword),
-            Password::Given(secret) => Ok(secret.clone()),
-            Password::InFile(path) => {
-                let text = std::fs::read_to_string(path).map_err(|source| SettingsError::PasswordFile {
-                    path: path.clone(),
-                    source,
-                })?;
-                Ok(text.lines().next().unwrap_or_default().to_owned().into())
-            }
-        }
+        self.password.read()?.ok_or(SettingsError::NoPassword)
     }
 
     /// RabbitMQ's address with its password, for connecting only.
     #[must_use]
     pub fn amqp_url(&self) -> &str {
         self.amqp_url.expose_secret()
-    }
-}
-
-impl Password {
-    fn for_people(&self) -> String {
-        match self {
-            Self::Missing => "not set".into(),
-            Self::Given(_) => "***".into(),
-            Self::InFile(path) => format!("*** (file {})", path.display()),
-        }
     }
 }
 
@@ -231,40 +217,97 @@ fn retention(
     Ok((retention, from.0, from.1))
 }
 
-/// A flag goes before the variable with the password, and that before everything that only names a file.
-fn password(args: &SettingsArgs, layers: &Layers<'_>, target: &Target, file: &File) -> (Password, Origin) {
-    let names = ("--azkaban-password-file", "FLOWLIFT_AZKABAN_PASSWORD_FILE");
-    let shown = |path: &PathBuf| path.display().to_string();
-    let given = args
-        .azkaban_password_file
-        .as_ref()
-        .filter(|path| !path.as_os_str().is_empty());
+/// RabbitMQ's address and what its own settings add to it.
+struct Amqp {
+    complete: String,
+    rows: Vec<InForce>,
+}
+
+fn amqp(
+    args: &SettingsArgs,
+    layers: &Layers<'_>,
+    target: &Target,
+    file: &File,
+) -> Result<Amqp, SettingsError> {
     let picked = layers.pick(
-        names,
-        given.map(shown),
-        target.password_file.as_ref().map(shown),
-        file.password_file.as_ref().map(shown),
+        ("--amqp-url", "FLOWLIFT_AMQP_URL"),
+        args.amqp_url.clone().filter(|text| !text.is_empty()),
+        target.amqp_url.clone(),
+        file.amqp_url.clone(),
     );
-    let secret = (layers.environment)(PASSWORD_VARIABLE).filter(|secret| !secret.is_empty());
-    match (picked, secret) {
-        (Some((path, origin @ Origin::Flag(_))), _) => (Password::InFile(path.into()), origin),
-        (_, Some(secret)) => (
-            Password::Given(secret.into()),
-            Origin::Environment(PASSWORD_VARIABLE),
+    let (url, url_from) = match (picked, layers.credential("amqp-url")) {
+        (Some(picked), _) => picked,
+        (None, Some((path, origin))) => (password::first_line(&path)?, origin),
+        (None, None) => (DEFAULT_AMQP_URL.into(), Origin::Default),
+    };
+    check::amqp_url(&url, &url_from)?;
+    let mut rows = vec![row("amqp_url", address::mask(&url), &url_from)];
+
+    let in_file = layers.pick_path(
+        ("--amqp-password-file", "FLOWLIFT_AMQP_PASSWORD_FILE"),
+        args.amqp_password_file.as_ref(),
+        target.amqp_password_file.as_ref(),
+        file.amqp_password_file.as_ref(),
+    );
+    let (password, password_from) = layers.password(AMQP_PASSWORD_VARIABLE, in_file, "amqp-password");
+    // an address that was said nearer to the person brings its own password
+    let own = holds_password(&url) && url_from.rank() > password_from.rank();
+    let secret = if own { None } else { password.read()? };
+    if secret.is_some() {
+        rows.push(row("amqp_password", password.for_people(), &password_from));
+    }
+
+    let mut files = Files::default();
+    for (place, name, names, given, in_target, in_file) in [
+        (
+            &mut files.ca,
+            "amqp_ca_file",
+            ("--amqp-ca-file", "FLOWLIFT_AMQP_CA_FILE"),
+            &args.amqp_ca_file,
+            &target.amqp_ca_file,
+            &file.amqp_ca_file,
         ),
-        (Some((path, origin)), None) => {
-            let from_file = matches!(origin, Origin::File { .. });
-            // a path in a settings file is meant from where that file lies
-            let folder = layers
-                .path
-                .as_deref()
-                .and_then(Path::parent)
-                .filter(|_| from_file);
-            let path = folder.map_or_else(|| PathBuf::from(&path), |folder| folder.join(&path));
-            (Password::InFile(path), origin)
+        (
+            &mut files.cert,
+            "amqp_cert_file",
+            ("--amqp-cert-file", "FLOWLIFT_AMQP_CERT_FILE"),
+            &args.amqp_cert_file,
+            &target.amqp_cert_file,
+            &file.amqp_cert_file,
+        ),
+        (
+            &mut files.key,
+            "amqp_key_file",
+            ("--amqp-key-file", "FLOWLIFT_AMQP_KEY_FILE"),
+            &args.amqp_key_file,
+            &target.amqp_key_file,
+            &file.amqp_key_file,
+        ),
+    ] {
+        if let Some((path, origin)) =
+            layers.pick_path(names, given.as_ref(), in_target.as_ref(), in_file.as_ref())
+        {
+            rows.push(row(name, path.display().to_string(), &origin));
+            *place = Some(path);
         }
-        (None, None) => (Password::Missing, Origin::Default),
+    }
+    let additions = Additions {
+        password: secret.as_ref().map(|secret| secret.expose_secret()),
+        files,
+    };
+    Ok(Amqp {
+        complete: complete(&url, &additions),
+        rows,
+    })
+}
+
+fn row(name: &'static str, value: String, origin: &Origin) -> InForce {
+    InForce {
+        name,
+        value,
+        origin: origin.clone(),
     }
 }
+
 #[cfg(test)]
 mod tests;

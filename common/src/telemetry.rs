@@ -16,7 +16,7 @@ pub enum Log {
 }
 
 /// What is quietened whatever the level: connection noise that the programs report in their own words.
-const QUIET: &str = "lapin=off,hyper=warn,h2=warn,rustls=warn,reqwest=warn";
+const QUIET: &str = "lapin=off,hyper=warn,h2=warn,rustls=warn,rustls_platform_verifier=off,reqwest=warn";
 
 /// Starts logging to standard error; `level` (`info`, `warn`, ...) counts unless FLOWLIFT_LOG_LEVEL or RUST_LOG is set.
 ///

@@ -75,6 +75,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<u8, Fatal> {
     let counting = Arc::clone(&metrics);
     let client = Client::new(ClientConfig {
         sessions: SESSIONS,
+        ca_file: settings.azkaban_ca_file.clone(),
         watch: Some(Watch::new(move |call, took| counting.azkaban_called(call, took))),
         ..azkaban
     })?;
@@ -101,8 +102,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<u8, Fatal> {
                 }
                 _ => continue,
             },
-            Err(Fatal::Amqp(error)) if error.is_transient() => error,
-            Err(Fatal::Name(NameError::Amqp(error))) if error.is_transient() => error,
+            Err(Fatal::Amqp(error)) if error.is_worth_waiting() => error,
+            Err(Fatal::Name(NameError::Amqp(error))) if error.is_worth_waiting() => error,
             Err(fatal) => return Err(fatal),
         };
         let delay = Backoff::new(RECONNECT.0, RECONNECT.1).delay(failures, rand::random());

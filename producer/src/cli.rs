@@ -66,6 +66,9 @@ pub struct Common {
         help_heading = "Output"
     )]
     pub log: Option<Log>,
+    /// Agree to change a target that is protected, by its name; said anew each time
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Settings")]
+    pub confirm_target: Option<String>,
     /// The settings all programs share.
     #[command(flatten)]
     pub settings: SettingsArgs,
@@ -131,6 +134,33 @@ pub struct DoctorArgs {
     /// Make no trial project in Azkaban
     #[arg(long)]
     pub no_trial: bool,
+}
+
+impl Command {
+    /// Whether it changes something in RabbitMQ or Azkaban, so that a protected target wants to be confirmed.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        match self {
+            Self::Publish(args) => !args.dry_run,
+            Self::Verify(args) => args.repair,
+            Self::Dead(command) => match command {
+                dead::Dead::List(_) | dead::Dead::Show(_) => false,
+                dead::Dead::Edit(_) | dead::Dead::Requeue(_) | dead::Dead::Purge(_) => true,
+            },
+            Self::Delete(_) | Self::Cancel(_) | Self::Pause(_) | Self::Resume(_) | Self::Demo(_) => true,
+            // its trial is left away there
+            Self::Doctor(_) => false,
+            Self::Wait(_)
+            | Self::Status(_)
+            | Self::Runs(_)
+            | Self::Show(_)
+            | Self::Report(_)
+            | Self::List(_)
+            | Self::Export(_)
+            | Self::Config(_)
+            | Self::Topology(_) => false,
+        }
+    }
 }
 
 /// What of RabbitMQ is looked at.
@@ -240,9 +270,6 @@ pub struct PublishArgs {
     /// When all should be settled: the next 07:00, or 2026-11-27 07:00, or RFC 3339
     #[arg(long, value_name = "TIME", value_parser = crate::when::deadline)]
     pub deadline: Option<When>,
-    /// Agree beforehand, for targets marked as protected
-    #[arg(long, short)]
-    pub yes: bool,
     /// Where its totals go.
     #[command(flatten)]
     pub metrics: MetricsArgs,
@@ -410,9 +437,6 @@ pub struct VerifyArgs {
     /// With --repair: wait at most this long, for example 90s, 10m, 2h (then exit 75, the run goes on)
     #[arg(long, value_parser = duration, value_name = "TIME", requires = "repair")]
     pub timeout: Option<Duration>,
-    /// With --repair: agree beforehand, for targets marked as protected
-    #[arg(long, short, requires = "repair")]
-    pub yes: bool,
 }
 
 /// `flowlift list`.

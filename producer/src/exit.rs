@@ -68,9 +68,12 @@ pub enum Failure {
     /// The settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// A target that is protected, and nobody who agreed.
+    /// A question that nobody agreed to.
     #[error("{0}")]
     NotAgreed(String),
+    /// A target that is protected, and that was not named as the one that is meant.
+    #[error("{0}")]
+    Protected(String),
     /// A file.
     #[error("{}: {source}", path.display())]
     Io {
@@ -105,7 +108,7 @@ impl Failure {
                 _ => Exit::Settings,
             },
             Self::Azkaban(error) => of_azkaban(error),
-            Self::Settings(_) => Exit::Settings,
+            Self::Settings(_) | Self::Protected(_) => Exit::Settings,
             Self::Io { .. } => Exit::Io,
             Self::TimedOut(_) => Exit::TimedOut,
             Self::Interrupted(_) => Exit::Interrupted,

@@ -16,6 +16,7 @@ mod verdict;
 mod wire;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct ClientConfig {
     pub request_timeout: Duration,
     /// The limit for making a connection.
     pub connect_timeout: Duration,
+    /// The certificates (PEM) that count for https, in place of those this machine knows.
+    pub ca_file: Option<PathBuf>,
     /// Hears how long each request took.
     pub watch: Option<Watch>,
 }
@@ -84,6 +87,7 @@ impl ClientConfig {
             sessions: 4,
             request_timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(10),
+            ca_file: None,
             watch: None,
         }
     }

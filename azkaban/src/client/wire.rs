@@ -4,15 +4,18 @@
 //! redirect is followed (Azkaban says "failed" by redirecting), no cookie is kept (a stale one hides a good session).
 
 use std::error::Error as _;
+use std::path::Path;
+use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use reqwest::header::{CONNECTION, HeaderMap, HeaderValue};
-use reqwest::{RequestBuilder, Response, Url, redirect};
+use reqwest::{Certificate, RequestBuilder, Response, Url, redirect};
 
 use super::answer::Answer;
 use super::error::{ClientError, Result};
 use super::{ClientConfig, Watch, text_of};
+use crate::tls::{self, Trouble};
 
 /// The largest answer that is no zip; 10,000 flows are listed in 360 kB.
 pub(super) const ANSWER_LIMIT: usize = 64 << 20;
@@ -59,6 +62,9 @@ impl Wire {
         if url.starts_with("http:") {
             // a small container may hold no certificates at all, and needs none for this
             builder = builder.tls_certs_only([]);
+            warn_once(&url);
+        } else if let Some(path) = &config.ca_file {
+            builder = builder.tls_certs_only(authorities(path)?);
         }
         let http = builder.build().map_err(|error| {
             ClientError::Setup(format!(
@@ -164,7 +170,9 @@ async fn read(
     upto: usize,
 ) -> Result<(Answer, Option<Response>), Failure> {
     let failed = |error: reqwest::Error| match error {
-        error if error.is_connect() => Failure::Unreachable(innermost(&error)),
+        error if error.is_connect() => {
+            Failure::Unreachable(untrusted(&error).unwrap_or_else(|| innermost(&error)))
+        }
         error if error.is_timeout() => Failure::TimedOut(timeout),
         error => Failure::Broken(innermost(&error)),
     };
@@ -206,6 +214,34 @@ fn checked(url: &str) -> Result<String> {
         return refuse("must end with the host, port or path, without '?' or '#'");
     }
     Ok(parsed.as_str().trim_end_matches('/').to_owned())
+}
+
+/// The certificates of a file, as the HTTP library wants them.
+fn authorities(path: &Path) -> Result<Vec<Certificate>> {
+    let refused = |reason: String| ClientError::Setup(format!("the CA file for Azkaban {reason}"));
+    let found = tls::certificates(path).map_err(refused)?;
+    let taken = found.iter().map(|certificate| Certificate::from_der(certificate));
+    taken
+        .collect::<Result<_, _>>()
+        .map_err(|error| refused(format!("{}: {}", path.display(), innermost(&error))))
+}
+
+/// What was wrong with the certificate, if that was it.
+fn untrusted(error: &reqwest::Error) -> Option<String> {
+    let host = error.url().and_then(Url::host_str).unwrap_or("Azkaban");
+    Some(Trouble::of(error)?.words(host, "--azkaban-ca-file"))
+}
+
+/// Says once in a program's life that the password goes to another machine for everybody to read.
+fn warn_once(url: &str) {
+    static SAID: Once = Once::new();
+    let parsed = Url::parse(url).ok();
+    let host = parsed.as_ref().and_then(Url::host_str).unwrap_or_default();
+    if !tls::is_here(host) {
+        SAID.call_once(|| {
+            tracing::warn!("the password for Azkaban goes to {host} unencrypted; https:// would hide it")
+        });
+    }
 }
 
 /// The words of the innermost cause: the outer ones only say that sending failed, and may show the address.

@@ -1,11 +1,17 @@
 //! RabbitMQ's address: `amqp(s)://user:password@host:port,host,host/vhost?query`. The hosts are nodes of one cluster; all
 //! else is common to them.
 
+use std::path::PathBuf;
+
 use lapin::uri::AMQPUri;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::tls::Files;
 
 /// An address that can be read.
 pub(crate) struct Address {
     nodes: Vec<AMQPUri>,
+    files: Files,
 }
 
 impl Address {
@@ -32,6 +38,7 @@ impl Address {
         });
         Ok(Self {
             nodes: nodes.collect::<Result<_, String>>()?,
+            files: files(path)?,
         })
     }
 
@@ -41,12 +48,88 @@ impl Address {
         self.nodes.iter().cycle().skip(start % all.max(1)).take(all)
     }
 
+    /// The files that the query names.
+    pub(crate) fn files(&self) -> &Files {
+        &self.files
+    }
+
     /// For people: host:port,host:port/vhost, without user and password.
     pub(crate) fn label(&self) -> String {
         let hosts: Vec<String> = self.nodes.iter().map(host).collect();
         let vhost = self.nodes.first().map(vhost).unwrap_or_default();
         format!("{}{vhost}", hosts.join(","))
     }
+}
+
+fn files(path: &str) -> Result<Files, String> {
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    let query = query.split('#').next().unwrap_or_default();
+    let mut files = Files::default();
+    for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        let place = match key {
+            CA => &mut files.ca,
+            CERT => &mut files.cert,
+            KEY => &mut files.key,
+            _ => continue,
+        };
+        let text = percent_decode_str(value)
+            .decode_utf8()
+            .map_err(|_| format!("its {key} is no path"))?;
+        *place = Some(PathBuf::from(text.as_ref()));
+    }
+    Ok(files)
+}
+
+/// The words of the query, as RabbitMQ's own clients read them.
+const CA: &str = "cacertfile";
+const CERT: &str = "certfile";
+const KEY: &str = "keyfile";
+
+/// What settings of their own add to an address.
+#[derive(Default)]
+pub(crate) struct Additions<'a> {
+    /// In place of the address's password.
+    pub(crate) password: Option<&'a str>,
+    /// In place of the files of its query.
+    pub(crate) files: Files,
+}
+
+/// The address with these additions.
+pub(crate) fn complete(url: &str, additions: &Additions<'_>) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let authority = match additions.password {
+        Some(password) => {
+            let (user_info, hosts) = authority.rsplit_once('@').unwrap_or(("guest", authority));
+            let user = user_info.split(':').next().unwrap_or_default();
+            format!(
+                "{user}:{}@{hosts}",
+                utf8_percent_encode(password, NON_ALPHANUMERIC)
+            )
+        }
+        None => authority.to_owned(),
+    };
+    let Files { ca, cert, key } = &additions.files;
+    let mut complete = format!("{scheme}://{authority}{path}");
+    for (name, file) in [(CA, ca), (CERT, cert), (KEY, key)] {
+        if let Some(file) = file {
+            let sign = if complete.contains('?') { '&' } else { '?' };
+            let text = file.to_string_lossy();
+            complete += &format!("{sign}{name}={}", utf8_percent_encode(&text, NON_ALPHANUMERIC));
+        }
+    }
+    complete
+}
+
+/// Whether an address holds a password.
+pub(crate) fn holds_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    authority
+        .rsplit_once('@')
+        .is_some_and(|(user_info, _)| user_info.contains(':'))
 }
 
 /// One node for people: host:port/vhost.
@@ -136,6 +219,38 @@ mod tests {
                 "{bad}: {reason}"
             );
         }
+    }
+
+    #[test]
+    fn what_settings_add_to_an_address_can_be_read_from_it() {
+        let files = Files {
+            ca: Some("/etc/ca &+%.pem".into()),
+            cert: Some("/c".into()),
+            key: Some("/k".into()),
+        };
+        let additions = Additions {
+            password: Some("p@s/s:w,o%rd"),
+            files: files.clone(),
+        };
+        for url in [
+            "amqps://me@a,b/%2f",
+            "amqps://me:old@a,b:5671/%2f?heartbeat=3",
+            "amqps://me:@a",
+        ] {
+            let complete = complete(url, &additions);
+            let address = Address::parse(&complete).unwrap();
+            assert_eq!(address.files(), &files, "{complete}");
+            let user = &address.nodes[0].authority.userinfo;
+            assert_eq!(
+                (user.username.as_str(), user.password.as_str()),
+                ("me", "p@s/s:w,o%rd")
+            );
+        }
+        assert_eq!(
+            complete("amqp://me:x@a/%2f", &Additions::default()),
+            "amqp://me:x@a/%2f"
+        );
+        assert!(holds_password("amqp://me:x@a") && !holds_password("amqp://me@a:1/:@"));
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! One connection to RabbitMQ, and what can be wrong with it.
 
+use std::sync::{Arc, Once};
+
+use flowlift_azkaban::tls::is_here;
 use lapin::protocol::AMQPErrorKind;
-use lapin::uri::AMQPUri;
+use lapin::tcp::{AMQPUriTcpExt as _, RustlsConnector};
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
+use rustls::ClientConfig;
 
 use super::address::{Address, label, without_secret};
-use super::{probe, standing};
+use super::{probe, standing, tls};
 use crate::topology::Disagreement;
 
 /// The oldest RabbitMQ whose quorum queues honour consumer priorities with a single active consumer.
@@ -35,6 +40,18 @@ pub enum AmqpError {
         /// host:port/vhost.
         broker: String,
         /// The system's words.
+        reason: String,
+    },
+    /// A file for TLS is missing or not what it should be (exit code 78).
+    #[error("{0}")]
+    File(String),
+    /// The server's certificate does not prove that it is our broker, or it speaks no TLS at all. Exit code 69 as if nobody
+    /// had answered; a command does not wait for it to change, a consumer does.
+    #[error("RabbitMQ at {broker} cannot be trusted: {reason}")]
+    Untrusted {
+        /// host:port/vhost.
+        broker: String,
+        /// What is wrong with it.
         reason: String,
     },
     /// None of several addresses led to a broker.
@@ -105,17 +122,32 @@ impl AmqpError {
         }
     }
 
+    /// Whether a program that runs for ever waits for somebody to put this right: what is transient, and certificates.
+    #[must_use]
+    pub fn is_worth_waiting(&self) -> bool {
+        let untrusted = match self {
+            Self::Nowhere { tried } => tried.iter().any(Self::is_worth_waiting),
+            other => matches!(other, Self::Untrusted { .. }),
+        };
+        untrusted || self.is_transient()
+    }
+
     /// The exit code that cli.md gives this.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Unreachable { .. }
+            | Self::Untrusted { .. }
             | Self::Nowhere { .. }
             | Self::Lost(_)
             | Self::NotTaken { .. }
             | Self::Missing { .. } => 69,
             Self::Access { .. } => 77,
-            Self::BadUrl { .. } | Self::TooOld { .. } | Self::Disagreement(_) | Self::Arguments { .. } => 78,
+            Self::BadUrl { .. }
+            | Self::File(_)
+            | Self::TooOld { .. }
+            | Self::Disagreement(_)
+            | Self::Arguments { .. } => 78,
         }
     }
 }
@@ -145,10 +177,16 @@ impl Link {
             text: without_secret(url),
             reason,
         })?;
+        let tls = match url.starts_with("amqps:") {
+            true => Some(tls::client(address.files())?),
+            false => None,
+        };
         let mut tried = Vec::new();
         for node in address.from(rand::random::<u32>() as usize) {
-            match Self::connect_to(node.clone(), name).await {
-                Err(error @ AmqpError::Unreachable { .. }) => tried.push(error),
+            match Self::connect_to(node.clone(), name, tls.as_ref()).await {
+                Err(error @ (AmqpError::Unreachable { .. } | AmqpError::Untrusted { .. })) => {
+                    tried.push(error)
+                }
                 // what one node refuses, all refuse
                 ended => return ended,
             }
@@ -162,10 +200,14 @@ impl Link {
         }
     }
 
-    async fn connect_to(mut uri: AMQPUri, name: &str) -> Result<Self, AmqpError> {
+    async fn connect_to(
+        mut uri: AMQPUri,
+        name: &str,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> Result<Self, AmqpError> {
         uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
         let broker = label(&uri);
-        let version = probe::version(&uri, &broker).await?;
+        let version = probe::version(&uri, &broker, tls).await?;
         if let Some(version) = &version
             && probe::parse(version).is_some_and(|found| found < OLDEST)
         {
@@ -173,9 +215,15 @@ impl Link {
             return Err(AmqpError::TooOld { broker, version });
         }
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let connecting = Connection::connect_uri(uri, properties);
+        if tls.is_none() {
+            warn_once(&uri.authority.host);
+        }
+        // lapin asks for the address of a host without brackets
+        let host = probe::bare(&uri.authority.host).to_owned();
+        uri.authority.host.clone_from(&host);
+        let connecting = over(uri, properties, tls.cloned());
         let connection = match tokio::time::timeout(CONNECTING, connecting).await {
-            Ok(connected) => connected.map_err(|error| refused(&error, &broker))?,
+            Ok(connected) => connected.map_err(|error| refused(&error, &broker, &host))?,
             Err(_) => {
                 let reason = format!("no answer within {} s", CONNECTING.as_secs());
                 return Err(AmqpError::Unreachable { broker, reason });
@@ -272,7 +320,9 @@ impl Link {
 /// What was tried, each with its reason: `3 addresses: a:5672/: ...; b:5672/: ...`.
 fn reasons(tried: &[AmqpError]) -> String {
     let each = tried.iter().map(|error| match error {
-        AmqpError::Unreachable { broker, reason } => format!("{broker}: {reason}"),
+        AmqpError::Unreachable { broker, reason } | AmqpError::Untrusted { broker, reason } => {
+            format!("{broker}: {reason}")
+        }
         other => other.to_string(),
     });
     format!(
@@ -282,7 +332,43 @@ fn reasons(tried: &[AmqpError]) -> String {
     )
 }
 
-fn refused(error: &lapin::Error, broker: &str) -> AmqpError {
+/// lapin's own way to TLS trusts an own CA and all that the machine knows, and fails where the machine knows nobody.
+async fn over(
+    uri: AMQPUri,
+    properties: ConnectionProperties,
+    tls: Option<Arc<ClientConfig>>,
+) -> lapin::Result<Connection> {
+    let runtime = lapin::runtime::default_runtime()?;
+    let connector = tls.map(RustlsConnector::from);
+    let connect = async move |uri: AMQPUri, runtime| {
+        let host = uri.authority.host.clone();
+        let plain = AMQPUri {
+            scheme: AMQPScheme::AMQP,
+            ..uri
+        };
+        let stream = plain.connect_async(&runtime).await?;
+        Ok(match &connector {
+            Some(connector) => stream.into_rustls(connector, &host).await?,
+            None => stream,
+        })
+    };
+    Connection::connector(uri, runtime, connect, properties).await
+}
+
+/// Says once in a program's life that the password goes to another machine for everybody to read.
+fn warn_once(host: &str) {
+    static SAID: Once = Once::new();
+    if !is_here(host) {
+        SAID.call_once(|| {
+            tracing::warn!("the password for RabbitMQ goes to {host} unencrypted; amqps:// would hide it")
+        });
+    }
+}
+
+fn refused(error: &lapin::Error, broker: &str, host: &str) -> AmqpError {
+    if let ErrorKind::IOError(error) = error.kind() {
+        return probe::judged(error, broker, host);
+    }
     let broker = broker.to_owned();
     let reason = match error.kind() {
         ErrorKind::ProtocolError(amqp) => amqp.get_message().to_string(),

@@ -21,6 +21,7 @@ mod setup;
 mod standing;
 mod stream;
 mod tail;
+pub(crate) mod tls;
 mod wishes;
 
 pub use address::broker_label;

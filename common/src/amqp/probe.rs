@@ -1,38 +1,83 @@
 //! Asks a broker for its version. lapin keeps the greeting to itself, so the first frame is read here, before it connects.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use lapin::uri::{AMQPScheme, AMQPUri};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use flowlift_azkaban::tls::Trouble;
+use lapin::uri::AMQPUri;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::AmqpError;
 
 const LIMIT: Duration = Duration::from_secs(10);
+/// What an alert of TLS begins with: the server was spoken to without it.
+const ALERT: [u8; 2] = [0x15, 0x03];
 
-/// The broker's version, from the server properties of its greeting; `None` over TLS, where declaring tells it.
-pub(super) async fn version(uri: &AMQPUri, broker: &str) -> Result<Option<String>, AmqpError> {
-    if matches!(uri.scheme, AMQPScheme::AMQPS) {
-        return Ok(None);
-    }
-    let unreachable = |reason: String| AmqpError::Unreachable {
-        broker: broker.to_owned(),
-        reason,
-    };
-    let greeting = tokio::time::timeout(LIMIT, greeting(&uri.authority.host, uri.authority.port)).await;
+/// The broker's version, from the server properties of its greeting; over TLS where its settings are given.
+pub(super) async fn version(
+    uri: &AMQPUri,
+    broker: &str,
+    tls: Option<&Arc<ClientConfig>>,
+) -> Result<Option<String>, AmqpError> {
+    let host = bare(&uri.authority.host);
+    let greeting = tokio::time::timeout(LIMIT, greeting(host, uri.authority.port, tls)).await;
     match greeting {
         Ok(Ok(frame)) => Ok(find(&frame)),
-        Ok(Err(error)) => Err(unreachable(error.to_string())),
-        Err(_) => Err(unreachable(format!("no answer within {} s", LIMIT.as_secs()))),
+        Ok(Err(error)) => Err(judged(&error, broker, host)),
+        Err(_) => Err(AmqpError::Unreachable {
+            broker: broker.to_owned(),
+            reason: format!("no answer within {} s", LIMIT.as_secs()),
+        }),
     }
 }
 
-async fn greeting(host: &str, port: u16) -> std::io::Result<Vec<u8>> {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let mut stream = TcpStream::connect((host, port)).await?;
+/// What an error on the way to a broker means.
+pub(super) fn judged(error: &std::io::Error, broker: &str, host: &str) -> AmqpError {
+    let broker = broker.to_owned();
+    match Trouble::of(error) {
+        None => AmqpError::Unreachable {
+            broker,
+            reason: error.to_string(),
+        },
+        Some(trouble) => {
+            let reason = trouble.words(host, "--amqp-ca-file");
+            if trouble == Trouble::OursRefused {
+                AmqpError::Access { broker, reason }
+            } else {
+                AmqpError::Untrusted { broker, reason }
+            }
+        }
+    }
+}
+
+/// An IPv6 address without its brackets.
+pub(super) fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+async fn greeting(host: &str, port: u16, tls: Option<&Arc<ClientConfig>>) -> std::io::Result<Vec<u8>> {
+    let stream = TcpStream::connect((host, port)).await?;
+    let Some(tls) = tls else {
+        return greet(stream).await;
+    };
+    let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
+    greet(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?).await
+}
+
+async fn greet(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<Vec<u8>> {
     stream.write_all(b"AMQP\x00\x00\x09\x01").await?;
+    stream.flush().await?;
     let mut head = [0; 7];
     stream.read_exact(&mut head).await?;
+    if head.starts_with(&ALERT) {
+        return Err(std::io::Error::other(
+            "it speaks TLS: the address begins with amqps:// then",
+        ));
+    }
     let size = u32::from_be_bytes([head[3], head[4], head[5], head[6]]).min(65_536);
     let mut frame = vec![0; size as usize];
     stream.read_exact(&mut frame).await?;

@@ -15,6 +15,42 @@ pub struct SettingsArgs {
         global = true
     )]
     pub amqp_url: Option<String>,
+    /// File whose first line is the password in RabbitMQ; or set FLOWLIFT_AMQP_PASSWORD
+    #[arg(
+        long,
+        env = "FLOWLIFT_AMQP_PASSWORD_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        global = true
+    )]
+    pub amqp_password_file: Option<PathBuf>,
+    /// Certificates (PEM) that count for amqps://, in place of those this machine knows
+    #[arg(
+        long,
+        env = "FLOWLIFT_AMQP_CA_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        global = true
+    )]
+    pub amqp_ca_file: Option<PathBuf>,
+    /// Client certificate (PEM) for amqps://
+    #[arg(
+        long,
+        env = "FLOWLIFT_AMQP_CERT_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        global = true
+    )]
+    pub amqp_cert_file: Option<PathBuf>,
+    /// Key of the client certificate (PEM)
+    #[arg(
+        long,
+        env = "FLOWLIFT_AMQP_KEY_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        global = true
+    )]
+    pub amqp_key_file: Option<PathBuf>,
     /// Azkaban: http(s)://host:port[/path] [default: http://127.0.0.1:8081]
     #[arg(
         long,
@@ -42,6 +78,15 @@ pub struct SettingsArgs {
         global = true
     )]
     pub azkaban_password_file: Option<PathBuf>,
+    /// Certificates (PEM) that count for https://, in place of those this machine knows
+    #[arg(
+        long,
+        env = "FLOWLIFT_AZKABAN_CA_FILE",
+        hide_env_values = true,
+        value_name = "FILE",
+        global = true
+    )]
+    pub azkaban_ca_file: Option<PathBuf>,
     /// Number of shards, the same for all programs of a vhost [default: 256]
     #[arg(
         long,

@@ -12,7 +12,12 @@ use super::SettingsError;
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub amqp_url: Option<String>,
+    pub amqp_password_file: Option<PathBuf>,
+    pub amqp_ca_file: Option<PathBuf>,
+    pub amqp_cert_file: Option<PathBuf>,
+    pub amqp_key_file: Option<PathBuf>,
     pub azkaban_url: Option<String>,
+    pub azkaban_ca_file: Option<PathBuf>,
     pub user: Option<String>,
     pub password_file: Option<PathBuf>,
     pub shards: Option<u16>,
@@ -26,7 +31,12 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct Target {
     pub amqp_url: Option<String>,
+    pub amqp_password_file: Option<PathBuf>,
+    pub amqp_ca_file: Option<PathBuf>,
+    pub amqp_cert_file: Option<PathBuf>,
+    pub amqp_key_file: Option<PathBuf>,
     pub azkaban_url: Option<String>,
+    pub azkaban_ca_file: Option<PathBuf>,
     pub user: Option<String>,
     pub password_file: Option<PathBuf>,
     pub shards: Option<u16>,

@@ -197,3 +197,70 @@ fn what_is_kept_of_outcomes_is_set_like_everything_else() {
         assert!(load(&args, &[], None).is_err(), "{age} {bytes}");
     }
 }
+
+#[test]
+fn the_password_for_rabbitmq_may_come_from_elsewhere() {
+    let folder = std::env::temp_dir().join(format!("flowlift-settings-{}", uuid::Uuid::now_v7()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("amqp-password"), "fr@m systemd\n").unwrap();
+    std::fs::write(folder.join("amqp-url"), "amqp://me@rabbit/%2f\n").unwrap();
+    let lookup = |name: &str| match name {
+        "CREDENTIALS_DIRECTORY" => Some(folder.display().to_string()),
+        _ => None,
+    };
+    let settings = Settings::layered(&SettingsArgs::default(), &lookup, &[]).unwrap();
+    assert_eq!(settings.amqp_url(), "amqp://me:fr%40m%20systemd@rabbit/%2f");
+    assert_eq!(
+        origin(&settings, "amqp_password"),
+        "systemd credential amqp-password"
+    );
+    assert_eq!(origin(&settings, "amqp_url"), "systemd credential amqp-url");
+    let shown = format!("{settings:?} {:?}", settings.origins());
+    assert!(!shown.contains("systemd\"") && !shown.contains("fr@m"), "{shown}");
+
+    // whatever is said nearer to the person goes before
+    let args = SettingsArgs {
+        amqp_url: Some("amqp://me:own@rabbit/%2f".into()),
+        ..Default::default()
+    };
+    let settings = Settings::layered(&args, &lookup, &[]).unwrap();
+    assert_eq!(settings.amqp_url(), "amqp://me:own@rabbit/%2f");
+    let args = SettingsArgs {
+        amqp_password_file: Some(folder.join("gone")),
+        ..Default::default()
+    };
+    let error = Settings::layered(&args, &lookup, &[]).unwrap_err().to_string();
+    assert!(
+        error.starts_with("password file ") && error.contains("gone cannot be read"),
+        "{error}"
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn files_for_tls_lie_beside_the_settings_file_that_names_them() {
+    let toml =
+        "amqp_url = \"amqps://me@a,b\"\namqp_ca_file = \"ca.pem\"\nazkaban_ca_file = \"/etc/ca.pem\"\n";
+    let settings = load(
+        &SettingsArgs::default(),
+        &[("FLOWLIFT_AMQP_PASSWORD", "s3cret")],
+        Some(toml),
+    )
+    .unwrap();
+    assert!(
+        settings
+            .amqp_url()
+            .starts_with("amqps://me:s3cret@a,b?cacertfile=%2F"),
+        "{}",
+        settings.amqp_url()
+    );
+    assert!(settings.amqp_url().ends_with("%2Fca%2Epem"));
+    assert_eq!(
+        settings.azkaban_ca_file.as_deref(),
+        Some(std::path::Path::new("/etc/ca.pem"))
+    );
+    assert_eq!(
+        origin(&settings, "amqp_password"),
+        "environment FLOWLIFT_AMQP_PASSWORD"
+    );
+}

@@ -23,6 +23,7 @@ use flowlift_common::shutdown::Shutdown;
 use secrecy::SecretString;
 
 use crate::cli::{Cli, Command, Common, MetricsArgs, Topology};
+use crate::confirm;
 use crate::exit::{Failure, printed};
 use crate::metrics::{Sinks, Totals};
 use crate::reporter::Reporter;
@@ -58,8 +59,10 @@ impl Context {
     /// The same with this password.
     pub fn azkaban_with(&self, password: SecretString) -> Result<Client, Failure> {
         let settings = &self.settings;
-        let config = ClientConfig::new(&settings.azkaban_url, &settings.azkaban_user, password);
-        Ok(Client::new(config)?)
+        Ok(Client::new(ClientConfig {
+            ca_file: settings.azkaban_ca_file.clone(),
+            ..ClientConfig::new(&settings.azkaban_url, &settings.azkaban_user, password)
+        })?)
     }
 
     /// Signals are watched from here on: a first one no longer ends the program.
@@ -84,6 +87,9 @@ impl Context {
 /// Runs a command.
 pub async fn run(cli: Cli, reporter: Reporter) -> Result<(), Failure> {
     let context = Context::new(&cli.common, reporter)?;
+    if cli.command.writes() {
+        confirm::target(&context.settings, cli.common.confirm_target.as_deref())?;
+    }
     match cli.command {
         Command::Publish(args) if args.dry_run => publish::run(&context, &args).await,
         Command::Publish(args) => told(&context, &args.metrics, publish::run(&context, &args)).await,

@@ -13,7 +13,6 @@ use super::Context;
 use super::wait::watched;
 use crate::check::{Checked, Findings, alone, check};
 use crate::cli::PublishArgs;
-use crate::confirm::confirm;
 use crate::exit::Failure;
 use crate::prepare;
 use crate::publish::{Feed, Job, Published, publish};
@@ -66,7 +65,6 @@ pub(super) async fn run(context: &Context, args: &PublishArgs) -> Result<(), Fai
     if args.dry_run {
         return dry_run(context, args, &checked, &source);
     }
-    agree(context, args.yes)?;
     let job = Job {
         deadline_ms,
         total: Some(checked.changes() + tail.len() as u64),
@@ -95,7 +93,6 @@ pub(super) fn looked_at(
 async fn stream(context: &Context, args: &PublishArgs) -> Result<(), Failure> {
     let deadline_ms = deadline(args)?;
     let parser = prepare::stream(&args.source)?;
-    agree(context, args.yes)?;
     let job = Job {
         deadline_ms,
         unchecked: true,
@@ -146,17 +143,6 @@ pub(super) struct After<'a> {
     pub(super) notify: Option<&'a str>,
     /// What must hold.
     pub(super) judged: Judged<'a>,
-}
-
-/// Asks before something is published to a protected target.
-pub(super) fn agree(context: &Context, yes: bool) -> Result<(), Failure> {
-    match &context.settings.target {
-        Some(target) if context.settings.protected => confirm(
-            &format!("Target {target} is marked as protected: publish there?"),
-            yes,
-        ),
-        _ => Ok(()),
-    }
 }
 
 /// Publishes and, if wanted, waits; used by `delete` too.

@@ -12,7 +12,7 @@ fn a_mistake_in_a_settings_file_is_told_with_its_line() {
     person.is_refused(
         "publish --project p --flows 1",
         78,
-        "flowlift.toml:2: unknown field `amqp`, expected one of `amqp_url`, `azkaban_url`, `user`, `password_file`, `shards`, `outcomes_age`, `outcomes_bytes`, `target`",
+        "flowlift.toml:2: unknown field `amqp`, expected one of `amqp_url`, `amqp_password_file`, `amqp_ca_file`, `amqp_cert_file`, `amqp_key_file`, `azkaban_url`, `azkaban_ca_file`, `user`, `password_file`, `shards`, `outcomes_age`, `outcomes_bytes`, `target`",
     );
     person.is_refused(
         "config --config gone.toml",
@@ -35,8 +35,51 @@ fn a_target_that_is_not_there_is_told_with_those_that_are() {
     );
     person.is_refused(
         "publish --project p --flows 1 --target day",
-        64,
-        "Target day is marked as protected: publish there? Without a terminal this needs --yes",
+        78,
+        "target day is protected: without a terminal this needs --confirm-target day",
+    );
+    for command in [
+        "delete --project p --all --yes",
+        "pause p",
+        "resume",
+        "cancel 019e0a5c-7c30-7d10-a3c5-2f6f0c6bfa0d",
+        "dead purge --all --yes",
+        "verify --run 019e0a5c-7c30-7d10-a3c5-2f6f0c6bfa0d --repair",
+    ] {
+        person.is_refused(
+            &format!("{command} --target day --confirm-target night"),
+            78,
+            "target day is protected, and \"night\" is not its name: nothing was done",
+        );
+    }
+    let looked = person.calls(&[
+        "publish",
+        "--project",
+        "p",
+        "--flows",
+        "1",
+        "--target",
+        "day",
+        "--dry-run",
+    ]);
+    assert_eq!(looked.code, 0, "{}", looked.err);
+    assert!(
+        person
+            .calls(&[
+                "publish",
+                "--project",
+                "p",
+                "--flows",
+                "1",
+                "--target",
+                "day",
+                "--confirm-target",
+                "day",
+                "--amqp-url",
+                "amqp://127.0.0.1:1"
+            ])
+            .err
+            .starts_with("RabbitMQ at 127.0.0.1:1/ cannot be reached"),
     );
 }
 

@@ -28,6 +28,7 @@ mod show;
 mod status;
 mod stdout;
 mod steer;
+mod tls;
 mod trimmed;
 mod vhost;
 mod wire;

@@ -44,6 +44,19 @@ impl Vhost {
         Some(vhost)
     }
 
+    /// A user of this virtual host with a password of its own; the address without the password. [`Vhost::forget`] takes it away.
+    pub(crate) fn user(&self, password: &str) -> String {
+        self.ctl(&["add_user", &self.name, password]);
+        self.ctl(&["set_permissions", "-p", &self.name, &self.name, ".*", ".*", ".*"]);
+        let host = self.url.rsplit_once('@').unwrap().1;
+        format!("amqp://{}@{host}", self.name)
+    }
+
+    /// Takes the user away.
+    pub(crate) fn forget(&self) {
+        self.ctl(&["delete_user", &self.name]);
+    }
+
     fn ctl(&self, args: &[&str]) {
         let broker = concat!(env!("CARGO_MANIFEST_DIR"), "/../dev/broker");
         let output = Command::new(broker)

@@ -11,7 +11,6 @@ use serde_json::json;
 use super::compared::Compared;
 use super::{Context, Wanted};
 use crate::cli::VerifyArgs;
-use crate::command::publish::agree;
 use crate::exit::Failure;
 use crate::publish::{Feed, Job, Published, publish};
 use crate::source::{Item, Place, Source};
@@ -33,7 +32,6 @@ pub(super) async fn run(
         return Err(Failure::No);
     };
     before.lines().iter().for_each(|line| reporter.say(line));
-    agree(context, args.yes)?;
     let shutdown = context.watch_signals()?;
     let opened = |run| {
         reporter.say(&format!("{} is queued as run {run}", job.describe));
