@@ -136,7 +136,7 @@ impl Parked {
             let Some(message) = next.take() else {
                 return Ok(());
             };
-            let properties = message.delivery.properties.clone();
+            let properties = self.sender.passed_on(&message.delivery.properties);
             self.sender
                 .send(&shard_queue(shard), &message.delivery.data, properties)
                 .await?;

@@ -37,10 +37,9 @@ pub async fn settle(
                 continue;
             }
             let (first, last) = letter.envelope.span();
-            let headers = Headers::of(&letter.envelope, first, last);
-            sender
-                .send(DEAD, &ledger::encode(&letter), properties(&headers))
-                .await?;
+            let properties = properties(&Headers::of(&letter.envelope, first, last));
+            let properties = sender.on_behalf(&held.delivery.properties, properties);
+            sender.send(DEAD, &ledger::encode(&letter), properties).await?;
         }
     }
     for (receipt, reason) in &settlement.unreadable {
@@ -64,7 +63,7 @@ pub async fn settle(
 /// Moves messages to another queue: each is confirmed there before it is acknowledged here.
 pub async fn move_to(sender: &Sender, queue: &str, held: &[Arc<Held>]) -> Result<(), AmqpError> {
     for held in held {
-        let properties = held.delivery.properties.clone();
+        let properties = sender.passed_on(&held.delivery.properties);
         sender.send(queue, &held.delivery.data, properties).await?;
         acknowledge(held).await?;
     }
@@ -81,6 +80,7 @@ pub async fn bury_unread(sender: &Sender, held: &Held, reason: &str) -> Result<(
         lapin::types::AMQPValue::LongString(reason.as_str().into()),
     );
     let properties = properties(&Headers::default()).with_headers(table);
+    let properties = sender.on_behalf(&held.delivery.properties, properties);
     sender.send(DEAD, &held.delivery.data, properties).await
 }
 

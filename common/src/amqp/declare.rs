@@ -101,13 +101,31 @@ pub(super) async fn declare_again(link: &Link, shards: u16, name: &str) -> Resul
 pub(super) async fn some(link: &Link, queues: &[Queue]) -> Result<(), AmqpError> {
     let work = async {
         let channel = link.channel().await?;
-        for queue in queues {
-            one(&channel, queue, link).await?;
+        for (at, queue) in queues.iter().enumerate() {
+            match one(&channel, queue, link).await {
+                Ok(()) => {}
+                Err(refused @ AmqpError::Access { .. }) => {
+                    return as_they_stand(link, &queues[at..], refused).await;
+                }
+                Err(error) => return Err(error),
+            }
         }
         channel.close(200, "done".into()).await?;
         Ok(())
     };
     link.standing(work).await
+}
+
+/// A user without the right to configure takes the queues as they stand; only where one is missing that right is needed.
+async fn as_they_stand(link: &Link, queues: &[Queue], refused: AmqpError) -> Result<(), AmqpError> {
+    for queue in queues {
+        match depth(link, &queue.name).await {
+            Ok(_) => {}
+            Err(AmqpError::Missing { .. }) => return Err(refused),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 async fn one(channel: &Channel, queue: &Queue, link: &Link) -> Result<(), AmqpError> {

@@ -18,6 +18,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Acker, Channel, Consumer};
 
+use super::send::PUBLISHED_BY;
 use super::{AmqpError, Link, depth};
 use crate::ledger::REASON_HEADER;
 use crate::parts::Named;
@@ -47,6 +48,8 @@ pub struct Facts {
     pub death: Option<Death>,
     /// Where its body lies, if not in it.
     pub parts: Option<Named>,
+    /// The user who published it, by RabbitMQ's word to whoever put it there.
+    pub published_by: Option<String>,
 }
 
 /// Why the broker itself put a message there, from `x-death`.
@@ -221,8 +224,14 @@ fn ended() -> AmqpError {
 
 fn found(delivery: Delivery) -> Found {
     let headers = delivery.properties.headers().as_ref();
+    let mut facts = headers.map(facts).unwrap_or_default();
+    // what RabbitMQ dead-lettered by itself still has its publisher's signature
+    if facts.published_by.is_none() && facts.death.is_some() {
+        let user = delivery.properties.user_id().as_ref();
+        facts.published_by = user.map(ToString::to_string);
+    }
     Found {
-        facts: headers.map(facts).unwrap_or_default(),
+        facts,
         body: delivery.data,
         acker: delivery.acker,
     }
@@ -238,6 +247,7 @@ fn facts(table: &FieldTable) -> Facts {
         reason: text(table, REASON_HEADER),
         death: death(table),
         parts: super::named(table).and_then(Result::ok),
+        published_by: text(table, PUBLISHED_BY),
     }
 }
 
@@ -285,6 +295,7 @@ mod tests {
         newest.insert("time".into(), AMQPValue::Timestamp(12));
         let mut table = FieldTable::default();
         table.insert("flowlift-run".into(), AMQPValue::LongString("r".into()));
+        table.insert(PUBLISHED_BY.into(), AMQPValue::LongString("ann".into()));
         table.insert("flowlift-first".into(), AMQPValue::LongLongInt(3));
         table.insert("flowlift-last".into(), AMQPValue::LongLongInt(5));
         table.insert(
@@ -302,6 +313,7 @@ mod tests {
                 at_ms: 12_000,
             }),
             parts: None,
+            published_by: Some("ann".into()),
         };
         assert_eq!(facts(&table), wanted);
         let junk = FieldTable::default();

@@ -243,7 +243,11 @@ impl<F: FnMut(Notice)> Publisher<F> {
 
     async fn transmit(&mut self, message: Outgoing, way: Way) -> Result<(), AmqpError> {
         loop {
-            match self.link.standing(publish(&self.channel, &message)).await {
+            match self
+                .link
+                .standing(publish(&self.link, &self.channel, &message))
+                .await
+            {
                 Ok(confirm) => {
                     self.bytes += message.body.len();
                     self.window.push_back(Sent {
@@ -336,7 +340,7 @@ impl<F: FnMut(Notice)> Publisher<F> {
         let link = Link::connect(&self.url, &self.name).await?;
         let channel = confirmed(&link).await?;
         for sent in &mut self.window {
-            sent.confirm = link.standing(publish(&channel, &sent.message)).await?;
+            sent.confirm = link.standing(publish(&link, &channel, &sent.message)).await?;
         }
         (self.link, self.channel) = (link, channel);
         Ok(())
@@ -353,12 +357,13 @@ async fn confirmed(link: &Link) -> Result<Channel, AmqpError> {
     Ok(channel)
 }
 
-async fn publish(channel: &Channel, message: &Outgoing) -> Result<PublisherConfirm, AmqpError> {
+async fn publish(link: &Link, channel: &Channel, message: &Outgoing) -> Result<PublisherConfirm, AmqpError> {
     let options = BasicPublishOptions {
         mandatory: true,
         ..Default::default()
     };
-    let properties = message.properties.clone();
+    let user = link.connection().status().username();
+    let properties = send::signed(message.properties.clone(), &user);
     Ok(channel
         .basic_publish(
             "".into(),

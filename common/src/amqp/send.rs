@@ -5,13 +5,23 @@ use std::time::Duration;
 use lapin::Confirmation;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, ConnectionStatus};
+use lapin::{BasicProperties, Channel, ConnectionStatus, ErrorKind};
 use tokio::time::timeout;
 
 use super::declare::declare_again;
 use super::{AmqpError, Link, standing};
 use crate::envelope::Envelope;
 use crate::parts::{BYTES, COUNT, Named, SHA256};
+
+impl Headers {
+    /// With the publisher that was noted before.
+    #[must_use]
+    pub fn noting(mut self, publisher: Option<&str>) -> Self {
+        self.texts
+            .extend(publisher.map(|publisher| (PUBLISHED_BY, publisher.to_owned())));
+        self
+    }
+}
 
 /// What an envelope's headers say, so that an unreadable body can still be accounted for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,6 +83,45 @@ pub fn properties(headers: &Headers) -> BasicProperties {
         .with_headers(table)
 }
 
+/// Where stands who published a message that somebody else passed on; RabbitMQ has verified it when that one took it.
+pub(super) const PUBLISHED_BY: &str = "flowlift-published-by";
+
+/// Signs a message with the user of the login, which RabbitMQ verifies: it refuses any other name.
+pub(super) fn signed(properties: BasicProperties, user: &str) -> BasicProperties {
+    properties.with_user_id(user.into())
+}
+
+/// Who published a message that was taken from a queue, by RabbitMQ's word; `own` is the user that consumers log in as.
+///
+/// Whoever passed it on before has noted it. Nobody else's note counts: anybody can write a header.
+fn publisher(properties: &BasicProperties, own: &str) -> Option<String> {
+    let signer = properties.user_id().as_ref()?.to_string();
+    if signer == own {
+        noted(properties)
+    } else {
+        Some(signer)
+    }
+}
+
+fn noted(properties: &BasicProperties) -> Option<String> {
+    let table = properties.headers().as_ref()?;
+    match table.inner().get(PUBLISHED_BY)? {
+        AMQPValue::LongString(text) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
+/// The message with this publisher noted, and no other.
+fn with_note(properties: BasicProperties, publisher: Option<String>) -> BasicProperties {
+    let table = properties.headers().clone().unwrap_or_default();
+    let mut entries = table.inner().clone();
+    entries.remove(PUBLISHED_BY);
+    if let Some(publisher) = publisher {
+        entries.insert(PUBLISHED_BY.into(), AMQPValue::LongString(publisher.into()));
+    }
+    properties.with_headers(entries.into())
+}
+
 /// Judges a confirm: only a plain ack means that a queue has the message.
 pub(super) fn judge(confirmation: Confirmation, queue: &str) -> Result<(), AmqpError> {
     let queue = queue.to_owned();
@@ -104,6 +153,7 @@ pub(super) fn is_lost(waited: Duration, status: &ConnectionStatus) -> bool {
 pub struct Sender {
     channel: Channel,
     status: ConnectionStatus,
+    broker: String,
 }
 
 impl Sender {
@@ -116,7 +166,33 @@ impl Sender {
             Ok::<(), AmqpError>(())
         };
         standing(&status, confirming).await?;
-        Ok(Self { channel, status })
+        Ok(Self {
+            channel,
+            status,
+            broker: link.broker().to_owned(),
+        })
+    }
+
+    /// A message that was taken from a queue, as it is passed on: it cannot keep its publisher's signature, so that is noted.
+    #[must_use]
+    pub fn passed_on(&self, properties: &BasicProperties) -> BasicProperties {
+        self.on_behalf(properties, properties.clone())
+    }
+
+    /// Notes in a message made from another who published that one.
+    #[must_use]
+    pub fn on_behalf(&self, of: &BasicProperties, properties: BasicProperties) -> BasicProperties {
+        with_note(properties, publisher(of, &self.status.username()))
+    }
+
+    fn lost(&self, error: lapin::Error) -> AmqpError {
+        match error.kind() {
+            ErrorKind::ProtocolError(amqp) if amqp.get_id() == 403 => AmqpError::Access {
+                broker: self.broker.clone(),
+                reason: amqp.get_message().to_string(),
+            },
+            _ => error.into(),
+        }
     }
 
     /// Publishes and waits for the confirm; an alarm of the broker may take as long as it takes.
@@ -127,14 +203,16 @@ impl Sender {
         body: &[u8],
         properties: BasicProperties,
     ) -> Result<Confirmation, AmqpError> {
+        let properties = signed(properties, &self.status.username());
         let publishing = async {
             let mut confirm = self
                 .channel
                 .basic_publish(exchange.into(), queue.into(), options, body, properties)
-                .await?;
+                .await
+                .map_err(|error| self.lost(error))?;
             loop {
                 if let Ok(confirmation) = timeout(CONFIRMED_WITHIN, &mut confirm).await {
-                    return Ok(confirmation?);
+                    return confirmation.map_err(|error| self.lost(error));
                 }
                 if is_lost(CONFIRMED_WITHIN, &self.status) {
                     return Err(AmqpError::Lost("a confirm did not come".into()));
@@ -223,5 +301,36 @@ impl Sender {
             self.publish((exchange, ""), options, body, properties).await?,
             exchange,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passed_on(properties: &BasicProperties) -> BasicProperties {
+        let noted = with_note(properties.clone(), publisher(properties, "consumer"));
+        signed(noted, "consumer")
+    }
+
+    #[test]
+    fn what_is_passed_on_is_signed_anew_and_says_who_published_it() {
+        let parked = passed_on(&signed(properties(&Headers::default()), "producer"));
+        assert_eq!(
+            parked.user_id().as_ref().map(ToString::to_string).as_deref(),
+            Some("consumer")
+        );
+        assert_eq!(noted(&parked).as_deref(), Some("producer"));
+        assert_eq!(noted(&passed_on(&parked)).as_deref(), Some("producer"));
+        let own = passed_on(&signed(properties(&Headers::default()), "consumer"));
+        assert_eq!(noted(&own), None);
+    }
+
+    #[test]
+    fn a_note_that_a_publisher_wrote_itself_counts_for_nothing() {
+        let forged = with_note(properties(&Headers::default()), Some("somebody".into()));
+        let signed_one = passed_on(&signed(forged.clone(), "producer"));
+        assert_eq!(noted(&signed_one).as_deref(), Some("producer"));
+        assert_eq!(noted(&passed_on(&forged)), None, "unsigned");
     }
 }

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
+use super::tail::end;
 use super::{AmqpError, Link, Sender, Start, StreamReader};
 use crate::ledger::{self, AttemptEvent, RunEvent};
 use crate::order::RunId;
@@ -29,10 +30,18 @@ impl Wishes {
     pub async fn open(link: &Link, sender: &Sender) -> Result<(Steering, Self), AmqpError> {
         let mut reader = StreamReader::open(link, STEER, Start::First).await?;
         let nonce = Uuid::now_v7();
-        sender
+        let marked = sender
             .record(STEER, &ledger::encode(&SteerEvent::Mark { nonce }))
-            .await?;
-        let steering = tokio::time::timeout(PATIENCE, up_to(&mut reader, nonce))
+            .await;
+        let reading = async {
+            match marked {
+                Ok(()) => up_to(&mut reader, nonce).await,
+                // who may only look finds the end without a mark
+                Err(AmqpError::Access { .. }) => up_to_end(link, &mut reader).await,
+                Err(error) => Err(error),
+            }
+        };
+        let steering = tokio::time::timeout(PATIENCE, reading)
             .await
             .unwrap_or_else(|_| Err(AmqpError::Lost("the stream of wishes is not served".into())))?;
         let (sender, events) = mpsc::unbounded_channel();
@@ -112,6 +121,22 @@ async fn up_to(reader: &mut StreamReader, own: Uuid) -> Result<Steering, AmqpErr
             Some(SteerEvent::Mark { nonce }) if nonce == own => return Ok(steering),
             Some(event) => steering.take(event),
             None => {}
+        }
+    }
+}
+
+async fn up_to_end(link: &Link, reader: &mut StreamReader) -> Result<Steering, AmqpError> {
+    let mut steering = Steering::default();
+    let Some(end) = end(link, STEER).await? else {
+        return Ok(steering);
+    };
+    loop {
+        let read = reader.next().await?;
+        if let Ok(event) = ledger::decode(&read.body) {
+            steering.take(event);
+        }
+        if read.offset >= end {
+            return Ok(steering);
         }
     }
 }

@@ -306,6 +306,7 @@ pub(super) mod tests {
             reason: Some("unreadable message: not gzip".into()),
             death: None,
             parts: None,
+            published_by: None,
         };
         let Letter::Unread(unread) = read(b"junk", &facts) else {
             panic!("it cannot be read");

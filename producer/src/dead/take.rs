@@ -123,7 +123,8 @@ async fn send_and_remove(desk: &Desk, sender: Sender, work: Work, found: Found) 
     }
     if let Some(rest) = &work.rest {
         let (first, last) = rest.envelope.span();
-        let headers = Headers::of(&rest.envelope, first, last);
+        let publisher = found.facts.published_by.as_deref();
+        let headers = Headers::of(&rest.envelope, first, last).noting(publisher);
         sender
             .send(DEAD, &ledger::encode(rest), properties(&headers))
             .await?;

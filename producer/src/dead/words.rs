@@ -59,11 +59,12 @@ pub fn json_unread(unread: &Unread) -> Value {
 
 /// All of a letter, for programs.
 #[must_use]
-pub fn page_json(entry: &Entry<'_>) -> Value {
+pub fn page_json(entry: &Entry<'_>, publisher: Option<&str>) -> Value {
     let envelope = &entry.letter.envelope;
     let mut page = json(entry);
     page["rank"] = json!(envelope.rank);
     page["published"] = json!(timestamp(Some(envelope.published_ms)));
+    page["published_by"] = json!(publisher);
     page["rules"] = json!(envelope.rules);
     page["change"] = json!(entry.change);
     if let Some(named) = &entry.letter.parts {
@@ -82,7 +83,7 @@ pub fn page_json_unread(unread: &Unread) -> Value {
 
 /// All of a letter, for people.
 #[must_use]
-pub fn page(entry: &Entry<'_>, zone: &TimeZone) -> String {
+pub fn page(entry: &Entry<'_>, publisher: Option<&str>, zone: &TimeZone) -> String {
     let envelope = &entry.letter.envelope;
     let owner = if envelope.owner.is_empty() {
         "nobody in particular"
@@ -90,6 +91,10 @@ pub fn page(entry: &Entry<'_>, zone: &TimeZone) -> String {
         &envelope.owner
     };
     let died = second(died_ms(entry.letter), zone);
+    let mut published = second(Some(envelope.published_ms), zone);
+    if let Some(publisher) = publisher {
+        published += &format!(" by RabbitMQ's user {publisher}");
+    }
     let text = lines(&[
         ("dead letter", entry.id().to_string()),
         ("project", envelope.project.to_string()),
@@ -100,7 +105,7 @@ pub fn page(entry: &Entry<'_>, zone: &TimeZone) -> String {
             "place in it",
             format!("{}, rank {}", entry.change.seq, envelope.rank),
         ),
-        ("published", second(Some(envelope.published_ms), zone)),
+        ("published", published),
         ("died", format!("{died}, given up by {}", entry.letter.consumer)),
     ]);
     let change = match &entry.letter.parts {
@@ -237,7 +242,12 @@ mod tests {
         );
         assert!(row[4].starts_with("Azkaban said: xxx") && row[4].ends_with('…'));
         assert_eq!(row[4].chars().count(), REASON);
-        let page = page(&entry, &TimeZone::UTC);
+        let signed = page(&entry, Some("ann"), &TimeZone::UTC);
+        assert!(
+            signed.contains("published    1970-01-01 00:00:00 UTC by RabbitMQ's user ann\n"),
+            "{signed}"
+        );
+        let page = page(&entry, None, &TimeZone::UTC);
         let wanted = "dead letter  0c6bfa0d.17\n\
             project      night\n\
             what         deletion of f17\n\
@@ -250,7 +260,7 @@ mod tests {
         assert!(page.starts_with(wanted), "{page}");
         let change = "\n\nchange:\n  {\n    \"project\": \"night\",\n    \"flow\": \"f17\",\n    \"delete\": true\n  }\n";
         assert!(page.ends_with(change), "{page}");
-        assert_eq!(page_json(&entry)["change"]["flow"], "f17");
+        assert_eq!(page_json(&entry, None)["change"]["flow"], "f17");
         assert_eq!(json(&entry)["died"], "1970-01-01T00:00:01Z");
     }
 

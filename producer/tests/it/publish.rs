@@ -98,6 +98,11 @@ impl Vhost {
 
 pub(crate) fn run_of(said: &Said) -> RunId {
     assert_eq!(said.code, 0, "{}", said.err);
+    id_of(said)
+}
+
+/// The same of one that was followed, however it ended.
+pub(crate) fn id_of(said: &Said) -> RunId {
     said.out
         .trim_end()
         .parse()

@@ -15,6 +15,7 @@ pub(crate) struct Vhost {
     pub(crate) url: String,
     name: String,
     state: String,
+    users: std::sync::Mutex<Vec<String>>,
 }
 
 impl Vhost {
@@ -38,6 +39,7 @@ impl Vhost {
             url: format!("{base}/{name}"),
             name,
             state,
+            users: std::sync::Mutex::default(),
         };
         vhost.ctl(&["add_vhost", &vhost.name]);
         vhost.ctl(&["set_permissions", "-p", &vhost.name, "guest", ".*", ".*", ".*"]);
@@ -55,6 +57,17 @@ impl Vhost {
     /// Takes the user away.
     pub(crate) fn forget(&self) {
         self.ctl(&["delete_user", &self.name]);
+    }
+
+    /// The address for another user; with these rights where some are given.
+    pub(crate) fn user_with(&self, name: &str, password: &str, rights: [&str; 3]) -> String {
+        let user = format!("{}-{name}", self.name);
+        self.ctl(&["add_user", &user, password]);
+        let [configure, write, read] = rights;
+        self.ctl(&["set_permissions", "-p", &self.name, &user, configure, write, read]);
+        let (_, rest) = self.url.rsplit_once('@').unwrap();
+        self.users.lock().unwrap().push(user.clone());
+        format!("amqp://{user}@{rest}")
     }
 
     fn ctl(&self, args: &[&str]) {
@@ -85,5 +98,8 @@ impl Vhost {
 impl Drop for Vhost {
     fn drop(&mut self) {
         self.ctl(&["delete_vhost", &self.name]);
+        for user in self.users.lock().unwrap().iter() {
+            self.ctl(&["delete_user", user]);
+        }
     }
 }

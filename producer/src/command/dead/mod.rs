@@ -198,6 +198,8 @@ fn say_none(context: &Context, selection: &Selection) {
 struct One {
     letter: flowlift_common::ledger::DeadLetter,
     change: flowlift_common::Change,
+    /// The user who published it, by RabbitMQ's word.
+    publisher: Option<String>,
 }
 
 enum Only {
@@ -210,7 +212,7 @@ async fn only(desk: &Desk, id: Id) -> Result<Only, Failure> {
     let selection = Selection::Ids(vec![id]);
     let mut found: BTreeMap<RunId, Only> = BTreeMap::new();
     let mut unread = None;
-    desk.look(async |letter, _| {
+    desk.look(async |letter, message| {
         match letter {
             Letter::Changes(letter) => {
                 if let Some(entry) = entries(&letter).find(|entry| selection.takes(entry)) {
@@ -218,6 +220,7 @@ async fn only(desk: &Desk, id: Id) -> Result<Only, Failure> {
                     let one = One {
                         letter: (*letter).clone(),
                         change,
+                        publisher: message.facts.published_by.clone(),
                     };
                     let run = letter.envelope.run;
                     found.entry(run).or_insert_with(|| Only::Change(Box::new(one)));

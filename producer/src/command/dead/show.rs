@@ -21,7 +21,11 @@ pub(super) async fn run(context: &Context, args: &DeadShowArgs) -> Result<(), Fa
                 letter: &one.letter,
                 change: &one.change,
             };
-            context.print(|| words::page_json(&entry), || words::page(&entry, &zone))
+            let publisher = one.publisher.as_deref();
+            context.print(
+                || words::page_json(&entry, publisher),
+                || words::page(&entry, publisher, &zone),
+            )
         }
         Only::Unread(unread) => context.print(
             || words::page_json_unread(&unread),
