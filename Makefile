@@ -69,3 +69,12 @@ contract: ## what the stand-in answers, asked of a real Azkaban: AZKABAN_URL=...
 
 bench-standin: ## memory for a million flows and the time of an upload of 10,000, against the stand-in's limits
 	@dev/bench-standin
+
+.PHONY: deploy-check dist
+
+deploy-check: ## is what brings Flowlift onto machines (compose file, image, units, Kubernetes) as those who read it want? ONLY=words
+	@dev/deploy-check
+
+dist: ## static programs, Debian packages, what is in them and checksums, in target/dist; installed in a bare Debian (as root)
+	@dev/dist
+	@[[ $$EUID -ne 0 ]] || dev/dist-check
