@@ -113,7 +113,10 @@ mod tests {
         let [large, many] = parts(&args(&[]));
         assert_eq!((large.flows, many.flows), (10_000, 3_000));
         assert_eq!(large.title, "10,000 flows into project demo");
-        assert_eq!(many.title, "100 flows into each of 30 projects, demo_00 and so on");
+        assert_eq!(
+            many.title,
+            "100 flows into each of 30 projects, demo_00 and so on"
+        );
         let publish = arguments(&many).unwrap();
         assert_eq!(publish.source.project.as_deref(), Some("demo_{n%30:02}"));
         assert_eq!(publish.source.flows, Some(3_000));
@@ -123,9 +126,7 @@ mod tests {
 
     #[test]
     fn its_size_can_be_said() {
-        let said = args(&[
-            "--project", "x", "--flows", "5", "--projects", "2", "--each", "3",
-        ]);
+        let said = args(&["--project", "x", "--flows", "5", "--projects", "2", "--each", "3"]);
         let [large, many] = parts(&said);
         assert_eq!((large.flows, many.flows), (5, 6));
         assert_eq!(
@@ -137,7 +138,10 @@ mod tests {
     #[test]
     fn the_table_tells_what_took_how_long() {
         let [large, many] = parts(&args(&[]));
-        let rows = [(large, Duration::from_millis(6_800)), (many, Duration::from_millis(820))];
+        let rows = [
+            (large, Duration::from_millis(6_800)),
+            (many, Duration::from_millis(820)),
+        ];
         let table = table(&rows);
         let lines: Vec<&str> = table.lines().collect();
         assert!(lines[0].starts_with("  10,000 flows into project demo ") && lines[0].ends_with(" 6.8 s"));
