@@ -1,7 +1,7 @@
 # One command each; `make help` tells which. What they do stands in dev/ and can be called without make.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help bench-cost demo up down test check fmt lint doc bench scale night pictures netns test-folders memory contract sim mutants chaos bench-standin
+.PHONY: help bench-cost demo up down test check fmt lint doc bench scale night pictures netns test-folders memory contract sim mutants chaos bench-standin cluster bench-scale deploy-check dist
 
 help: ## says what there is
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -73,10 +73,15 @@ contract: ## what the stand-in answers, asked of a real Azkaban: AZKABAN_URL=...
 bench-standin: ## memory for a million flows and the time of an upload of 10,000, against the stand-in's limits
 	@dev/bench-standin
 
-.PHONY: cluster bench-scale
-
 cluster: ## consumers and a publishing at work on three RabbitMQ nodes, which die one after the other
 	@dev/cluster
 
 bench-scale: ## 1 to 32 consumers, each upload a second of waiting, against what the connections allow
 	@dev/bench-scale
+
+deploy-check: ## is what brings Flowlift onto machines (compose file, image, units, Kubernetes) as those who read it want? ONLY=words
+	@dev/deploy-check
+
+dist: ## static programs, Debian packages, what is in them and checksums, in target/dist; installed in a bare Debian (as root)
+	@dev/dist
+	@[[ $$EUID -ne 0 ]] || dev/dist-check

@@ -239,7 +239,7 @@ fn warn_once(url: &str) {
     let host = parsed.as_ref().and_then(Url::host_str).unwrap_or_default();
     if !tls::is_here(host) {
         SAID.call_once(|| {
-            tracing::warn!("the password for Azkaban goes to {host} unencrypted; https:// would hide it")
+            tracing::warn!("the password for Azkaban goes to {host} unencrypted; https:// would hide it");
         });
     }
 }

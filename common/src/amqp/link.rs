@@ -185,7 +185,7 @@ impl Link {
         for node in address.from(rand::random::<u32>() as usize) {
             match Self::connect_to(node.clone(), name, tls.as_ref()).await {
                 Err(error @ (AmqpError::Unreachable { .. } | AmqpError::Untrusted { .. })) => {
-                    tried.push(error)
+                    tried.push(error);
                 }
                 // what one node refuses, all refuse
                 ended => return ended,
@@ -360,7 +360,7 @@ fn warn_once(host: &str) {
     static SAID: Once = Once::new();
     if !is_here(host) {
         SAID.call_once(|| {
-            tracing::warn!("the password for RabbitMQ goes to {host} unencrypted; amqps:// would hide it")
+            tracing::warn!("the password for RabbitMQ goes to {host} unencrypted; amqps:// would hide it");
         });
     }
 }
