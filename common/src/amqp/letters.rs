@@ -225,8 +225,8 @@ fn ended() -> AmqpError {
 fn found(delivery: Delivery) -> Found {
     let headers = delivery.properties.headers().as_ref();
     let mut facts = headers.map(facts).unwrap_or_default();
-    // what RabbitMQ dead-lettered by itself still has its publisher's signature
-    if facts.published_by.is_none() && facts.death.is_some() {
+    // what RabbitMQ dead-lettered by itself still has a signature, and a note in it may be anybody's
+    if facts.death.is_some() {
         let user = delivery.properties.user_id().as_ref();
         facts.published_by = user.map(ToString::to_string);
     }
