@@ -17,6 +17,8 @@ use crate::source::Item;
 const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// An endless input that pauses: how long a change waits for others.
 const LINGER: Duration = Duration::from_millis(200);
+/// An endless input that never pauses: how long at most.
+const HELD_AT_MOST: Duration = Duration::from_secs(1);
 
 /// How sending ended.
 pub(super) enum End {
@@ -40,14 +42,15 @@ pub(super) struct Sending<'a, F: FnMut(Notice)> {
 impl<F: FnMut(Notice)> Sending<'_, F> {
     /// Sends everything a feed gives.
     pub(super) async fn all(&mut self, mut feed: Feed, shutdown: &Shutdown) -> Result<End, Failure> {
+        let mut held_since = None;
         loop {
             let next = tokio::select! {
                 biased;
                 () = shutdown.stop.cancelled() => return self.interrupted().await,
                 next = feed.next() => next,
                 () = tokio::time::sleep(LINGER) => {
-                    let ready = self.outbox.flush_all(now_ms()).map_err(|error| Failure::Bug(error.to_string()))?;
-                    self.send(ready, shutdown).await?;
+                    self.send_what_waits(shutdown).await?;
+                    held_since = None;
                     continue;
                 }
             };
@@ -58,14 +61,22 @@ impl<F: FnMut(Notice)> Sending<'_, F> {
                 }
                 self.one(item, shutdown).await?;
             }
+            // an endless input may never pause
+            let since = *held_since.get_or_insert_with(Instant::now);
+            if self.job.unchecked && since.elapsed() >= HELD_AT_MOST {
+                self.send_what_waits(shutdown).await?;
+                held_since = None;
+            }
         }
-        let ready = self
-            .outbox
-            .flush_all(now_ms())
-            .map_err(|error| Failure::Bug(error.to_string()))?;
-        self.send(ready, shutdown).await?;
+        self.send_what_waits(shutdown).await?;
         self.publisher.flush().await?;
         Ok(End::Complete)
+    }
+
+    async fn send_what_waits(&mut self, shutdown: &Shutdown) -> Result<(), Failure> {
+        let ready = self.outbox.flush_all(now_ms());
+        let ready = ready.map_err(|error| Failure::Bug(error.to_string()))?;
+        self.send(ready, shutdown).await
     }
 
     /// What is not sent yet stays here; what was sent is confirmed if the broker answers in time.

@@ -1,7 +1,7 @@
 //! Publishing and waiting on a real RabbitMQ; the tests say so and pass where there is none (`dev/broker run -- cargo test`).
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -327,7 +327,6 @@ fn streaming(vhost: &Vhost) -> (Person, Child) {
 }
 
 fn write(child: &mut Child, text: &str) {
-    use std::io::Write as _;
     let input = child.stdin.as_mut().unwrap();
     input.write_all(text.as_bytes()).unwrap();
     input.flush().unwrap();
@@ -361,6 +360,29 @@ async fn an_endless_input_is_sent_as_it_comes_and_bad_lines_are_left_out() {
         panic!("a run ends with its closing");
     };
     assert_eq!((projects.values().sum::<u64>(), partial), (2, false));
+}
+
+#[tokio::test]
+async fn an_endless_input_that_never_pauses_is_sent_all_the_same() {
+    let Some(vhost) = Vhost::new() else { return };
+    let (_person, mut child) = streaming(&vhost);
+    write(&mut child, "{\"flow\":\"first\",\"command\":\"x\"}\n");
+    first_line(&mut child);
+    let mut input = child.stdin.take().unwrap();
+    let mut trickle = tokio::time::interval(std::time::Duration::from_millis(60));
+    let drips = async {
+        for n in 0.. {
+            trickle.tick().await;
+            writeln!(input, "{{\"flow\":\"f{n}\",\"command\":\"x\"}}").unwrap();
+        }
+    };
+    tokio::select! {
+        () = drips => {}
+        // the first line, and what came within two seconds
+        () = until_queued(&vhost, 3) => {}
+    }
+    drop(input);
+    assert_eq!(ended(child).status.code(), Some(0));
 }
 
 #[tokio::test]
