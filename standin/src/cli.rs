@@ -128,8 +128,13 @@ impl Cli {
             "--scan-interval must be between 0.01 and 86400"
         );
         ensure!(self.flow_threads >= 1, "--flow-threads must be at least 1");
-        let time_zone = jiff::tz::TimeZone::get(&self.time_zone)
-            .with_context(|| format!("--time-zone: {:?} is unknown", self.time_zone))?;
+        // a small container has no time zones, and needs none for this one
+        let time_zone = match self.time_zone.as_str() {
+            "UTC" => jiff::tz::TimeZone::UTC,
+            name => {
+                jiff::tz::TimeZone::get(name).with_context(|| format!("--time-zone: {name:?} is unknown"))?
+            }
+        };
         Ok(Options {
             listen: self.listen,
             users: self.users()?,
