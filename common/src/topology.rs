@@ -81,6 +81,8 @@ pub enum Kind {
     Quorum,
     /// Append-only log, read by offset.
     Stream,
+    /// Plain durable queue.
+    Classic,
 }
 
 impl Kind {
@@ -90,6 +92,7 @@ impl Kind {
         match self {
             Self::Quorum => "quorum",
             Self::Stream => "stream",
+            Self::Classic => "classic",
         }
     }
 }

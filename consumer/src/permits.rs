@@ -6,14 +6,15 @@
 
 mod lay;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use flowlift_common::amqp::{AmqpError, Link};
 use flowlift_common::topology::PERMITS;
 use futures_util::StreamExt as _;
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::message::Delivery;
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, ErrorKind};
 use tokio::runtime::Handle;
@@ -24,8 +25,6 @@ pub use lay::DEFAULT_TOTAL;
 
 /// While the tokens are laid anew their queue is missing for a moment.
 const GONE_AT_MOST: Duration = Duration::from_secs(10);
-/// A token that gets lost on its way stays with its channel; whoever waits for so long asks again on another.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// Between two looks for it.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -40,6 +39,7 @@ struct Inner {
     total: u16,
     /// As many wait at the broker as there are tokens: more would only cost channels.
     slots: Arc<Semaphore>,
+    idle: Mutex<Vec<Channel>>,
     waiting: AtomicUsize,
     held: AtomicUsize,
     runtime: Handle,
@@ -59,6 +59,7 @@ impl Permits {
                 link: Arc::clone(link),
                 total,
                 slots: Arc::new(Semaphore::new(usize::from(total))),
+                idle: Mutex::default(),
                 waiting: AtomicUsize::new(0),
                 held: AtomicUsize::new(0),
                 runtime: Handle::current(),
@@ -108,6 +109,7 @@ pub struct Permit {
 
 struct Token {
     channel: Channel,
+    delivery: Delivery,
     held: Counted,
 }
 
@@ -126,12 +128,20 @@ impl Drop for Permit {
 }
 
 impl Inner {
-    /// A channel for one token. It is closed after it: when a node of a cluster dies, a token that was on its way to a channel
-    /// of another node, or on its way back by a nack, can stay with that channel; its end gives the token back in any case.
     async fn channel(&self) -> Result<Channel, AmqpError> {
-        let channel = self.link.channel().await?;
-        channel.basic_qos(1, BasicQosOptions::default()).await?;
-        Ok(channel)
+        let idle = self.idle().pop();
+        match idle {
+            Some(channel) if channel.status().connected() => Ok(channel),
+            _ => {
+                let channel = self.link.channel().await?;
+                channel.basic_qos(1, BasicQosOptions::default()).await?;
+                Ok(channel)
+            }
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Channel>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,9 +154,10 @@ async fn take(inner: Arc<Inner>, slot: OwnedSemaphorePermit, mut answer: Answer)
     drop(slot);
     let permit = match taken {
         Ok(None) => return,
-        Ok(Some(channel)) => Ok(Permit {
+        Ok(Some((channel, delivery))) => Ok(Permit {
             token: Some(Token {
                 channel,
+                delivery,
                 held: Counted::new(&inner, |inner| &inner.held),
             }),
         }),
@@ -157,16 +168,16 @@ async fn take(inner: Arc<Inner>, slot: OwnedSemaphorePermit, mut answer: Answer)
 }
 
 /// Waits in the queue of tokens until one comes, also while the queue is made anew; `None` when nobody wants it any more.
-async fn token(inner: &Inner, answer: &mut Answer) -> Result<Option<Channel>, AmqpError> {
+async fn token(inner: &Inner, answer: &mut Answer) -> Result<Option<(Channel, Delivery)>, AmqpError> {
     let mut gone_since: Option<Instant> = None;
     while !answer.is_closed() {
         let channel = inner.channel().await?;
         match next(&channel, answer).await {
-            Ok(true) => return Ok(Some(channel)),
-            // the queue was deleted, it took long, or nobody waits any more
-            Ok(false) => {
+            Ok(Some(delivery)) => return Ok(Some((channel, delivery))),
+            // the queue was deleted, or nobody waits any more
+            Ok(None) => {
                 gone_since = None;
-                end(&channel).await;
+                inner.idle().push(channel);
             }
             Err(error) if is_missing(&error) => {
                 if gone_since.get_or_insert_with(Instant::now).elapsed() > GONE_AT_MOST {
@@ -180,25 +191,30 @@ async fn token(inner: &Inner, answer: &mut Answer) -> Result<Option<Channel>, Am
     Ok(None)
 }
 
-/// Takes one token and no more, which stays with the channel; `false` when the broker ended the subscription, when none has come
-/// for long, or when nobody waits any more. The channel has to be ended then.
-async fn next(channel: &Channel, answer: &mut Answer) -> lapin::Result<bool> {
+/// Takes one token and no more; `None` when the broker ended the subscription, or nobody waits any more.
+async fn next(channel: &Channel, answer: &mut Answer) -> lapin::Result<Option<Delivery>> {
     let options = BasicConsumeOptions::default();
     let mut consumer = channel
         .basic_consume(PERMITS.into(), "".into(), options, FieldTable::default())
         .await?;
-    tokio::select! {
+    let come = tokio::select! {
         come = consumer.next() => match come {
-            Some(delivery) => drop(delivery?),
-            None => return Ok(false),
+            Some(delivery) => Some(delivery?),
+            None => return Ok(None),
         },
-        () = answer.closed() => return Ok(false),
-        () = sleep(ASK_AGAIN) => return Ok(false),
-    }
+        () = answer.closed() => None,
+    };
     channel
         .basic_cancel(consumer.tag(), BasicCancelOptions::default())
         .await?;
-    Ok(true)
+    if come.is_some() {
+        return Ok(come);
+    }
+    // one may have come before the cancel did; after it the subscription ends
+    match consumer.next().await {
+        Some(delivery) => Ok(Some(delivery?)),
+        None => Ok(None),
+    }
 }
 
 fn is_missing(error: &lapin::Error) -> bool {
@@ -206,16 +222,20 @@ fn is_missing(error: &lapin::Error) -> bool {
 }
 
 async fn give_back(token: Token) {
-    let Token { channel, held, .. } = token;
-    end(&channel).await;
-    drop(held);
-}
-
-/// Ends a channel, and gives back what it holds.
-async fn end(channel: &Channel) {
-    // with its connection gone, the token is the broker's already
-    if let Err(error) = channel.close(200, "done".into()).await {
-        tracing::debug!(%error, "a permit went back with its connection");
+    let Token {
+        channel,
+        delivery,
+        held,
+    } = token;
+    let options = BasicNackOptions {
+        requeue: true,
+        ..Default::default()
+    };
+    match delivery.nack(options).await {
+        Ok(true) => held.inner.idle().push(channel),
+        // with its channel or connection gone, the token is the broker's already
+        Ok(false) => {}
+        Err(error) => tracing::debug!(%error, "a permit went back with its connection"),
     }
 }
 

@@ -98,10 +98,8 @@ fn laid(total: u16) -> Queue {
 fn queue(name: &str, argument: &'static str, value: Argument) -> Queue {
     Queue {
         name: name.to_owned(),
-        // a classic one stands still with its node, and every consumer that connects meanwhile with it
-        kind: Kind::Quorum,
-        // a token is given back by returning it, so it comes again without end
-        arguments: vec![(argument, value), ("x-delivery-limit", Argument::Number(-1))],
+        kind: Kind::Classic,
+        arguments: vec![(argument, value)],
     }
 }
 
