@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::Finding;
 use super::broker::apart;
-use crate::words::span;
+use crate::words::{count, span};
 
 /// Clocks that differ by more make schedules fire when nobody expects them.
 const CLOCKS: Duration = Duration::from_secs(5);
@@ -49,7 +49,10 @@ pub async fn examine(client: &Client, record: Option<&Record>, depth: Depth, now
         return findings;
     }
     findings.push(match client.projects().await {
-        Ok(projects) => Finding::good("login", format!("works; {} projects there", projects.len())),
+        Ok(projects) => Finding::good(
+            "login",
+            format!("works; {} there", count(projects.len() as u64, "project")),
+        ),
         Err(error) => Finding::bad("login", error.to_string(), "look into Azkaban's log"),
     });
     if depth == Depth::Trial {
