@@ -17,9 +17,13 @@ keep() {
     mkdir -p "$KEPT/pid" "$KEPT/log"
     kept_lives "$name" "$(basename "$1")" && return
     setsid "$@" </dev/null >"$KEPT/log/$name" 2>&1 &
-    printf '%s\n' "$!" >"$KEPT/pid/$name"
+    local pid=$!
+    printf '%s\n' "$pid" >"$KEPT/pid/$name"
     disown
+    # until it is CMD, the process is a shell, which would not count as living
+    wait_until 10 begun_or_gone "$name" "$(basename "$1")" "$pid" || true
 }
+begun_or_gone() { kept_lives "$1" "$2" || ! kill -0 "$3" 2>/dev/null; }
 
 # kept_ready NAME PROGRAM SECONDS CMD...: waits until CMD succeeds.
 kept_ready() {
