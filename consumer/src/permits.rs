@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use flowlift_common::amqp::{AmqpError, Link};
-use flowlift_common::topology::PERMITS;
+use flowlift_common::amqp::{self, AmqpError, Link};
 use futures_util::StreamExt as _;
 use lapin::message::Delivery;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
@@ -19,13 +18,13 @@ use lapin::types::FieldTable;
 use lapin::{Channel, ErrorKind};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
+
+use lay::{Laid, Place};
 
 pub use lay::DEFAULT_TOTAL;
 
-/// While the tokens are laid anew their queue is missing for a moment.
-const GONE_AT_MOST: Duration = Duration::from_secs(10);
-/// Between two looks for it.
+/// Between two looks for tokens that are not where they lay.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The way to permits on one link; cloned freely. After a lost connection it is opened anew on the next link.
@@ -37,6 +36,8 @@ pub struct Permits {
 struct Inner {
     link: Arc<Link>,
     total: u16,
+    /// Where the tokens lie, as far as this process knows.
+    place: tokio::sync::Mutex<Place>,
     /// As many wait at the broker as there are tokens: more would only cost channels.
     slots: Arc<Semaphore>,
     idle: Mutex<Vec<Channel>>,
@@ -53,18 +54,22 @@ impl Permits {
     /// # Errors
     /// [`AmqpError`]; the vhost's topology must be declared and agreed on before.
     pub async fn open(link: &Arc<Link>, total: Option<u16>) -> Result<Self, AmqpError> {
-        let total = lay::ensure(link, total).await?;
-        Ok(Self {
+        let laid = lay::ensure(link, total).await?;
+        let total = laid.total;
+        let permits = Self {
             inner: Arc::new(Inner {
                 link: Arc::clone(link),
                 total,
+                place: tokio::sync::Mutex::new(laid.place),
                 slots: Arc::new(Semaphore::new(usize::from(total))),
                 idle: Mutex::default(),
                 waiting: AtomicUsize::new(0),
                 held: AtomicUsize::new(0),
                 runtime: Handle::current(),
             }),
-        })
+        };
+        permits.inner.clear(laid);
+        Ok(permits)
     }
 
     /// How many there are, over all consumers.
@@ -83,6 +88,19 @@ impl Permits {
     #[must_use]
     pub fn held(&self) -> usize {
         self.inner.held.load(Ordering::Relaxed)
+    }
+
+    /// Whether nobody holds some of them, as far as can be told.
+    ///
+    /// # Errors
+    /// [`AmqpError::Lost`].
+    pub async fn are_free(&self) -> Result<bool, AmqpError> {
+        let place = *self.inner.place.lock().await;
+        match amqp::depth(&self.inner.link, place.tokens()).await {
+            Ok(depth) => Ok(depth.waiting > 0),
+            Err(AmqpError::Missing { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits for a permit. Who stops waiting (drops the future) leaves the token to others, also one that is on its way.
@@ -140,6 +158,30 @@ impl Inner {
         }
     }
 
+    /// Where the tokens are to be asked for, after they were missing at a place. The first of those who miss them sees to it
+    /// that they lie somewhere; the others wait for that.
+    async fn after(&self, missing: Place) -> Result<Place, AmqpError> {
+        let mut place = self.place.lock().await;
+        if *place == missing {
+            let laid = lay::ensure(&self.link, None).await?;
+            self.clear(laid);
+            *place = laid.place;
+        }
+        Ok(*place)
+    }
+
+    fn clear(&self, laid: Laid) {
+        if !laid.uncleared {
+            return;
+        }
+        let link = Arc::clone(&self.link);
+        self.runtime.spawn(async move {
+            if let Err(error) = lay::clear_others(&link, laid.place).await {
+                tracing::debug!(%error, "permits that a node of RabbitMQ still has are left to the next consumer");
+            }
+        });
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Channel>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,23 +209,18 @@ async fn take(inner: Arc<Inner>, slot: OwnedSemaphorePermit, mut answer: Answer)
     drop(answer.send(permit));
 }
 
-/// Waits in the queue of tokens until one comes, also while the queue is made anew; `None` when nobody wants it any more.
+/// Waits where the tokens lie until one comes, also while they are laid anew; `None` when nobody wants it any more.
 async fn token(inner: &Inner, answer: &mut Answer) -> Result<Option<(Channel, Delivery)>, AmqpError> {
-    let mut gone_since: Option<Instant> = None;
+    let mut place = *inner.place.lock().await;
     while !answer.is_closed() {
         let channel = inner.channel().await?;
-        match next(&channel, answer).await {
+        match next(&channel, place, answer).await {
             Ok(Some(delivery)) => return Ok(Some((channel, delivery))),
-            // the queue was deleted, or nobody waits any more
-            Ok(None) => {
-                gone_since = None;
-                inner.idle().push(channel);
-            }
+            // the queue went, or nobody waits any more
+            Ok(None) => inner.idle().push(channel),
             Err(error) if is_missing(&error) => {
-                if gone_since.get_or_insert_with(Instant::now).elapsed() > GONE_AT_MOST {
-                    return Err(lost("the queue of permits is gone"));
-                }
                 sleep(PAUSE).await;
+                place = inner.after(place).await?;
             }
             Err(error) => return Err(error.into()),
         }
@@ -192,10 +229,10 @@ async fn token(inner: &Inner, answer: &mut Answer) -> Result<Option<(Channel, De
 }
 
 /// Takes one token and no more; `None` when the broker ended the subscription, or nobody waits any more.
-async fn next(channel: &Channel, answer: &mut Answer) -> lapin::Result<Option<Delivery>> {
+async fn next(channel: &Channel, place: Place, answer: &mut Answer) -> lapin::Result<Option<Delivery>> {
     let options = BasicConsumeOptions::default();
     let mut consumer = channel
-        .basic_consume(PERMITS.into(), "".into(), options, FieldTable::default())
+        .basic_consume(place.tokens().into(), "".into(), options, FieldTable::default())
         .await?;
     let come = tokio::select! {
         come = consumer.next() => match come {
