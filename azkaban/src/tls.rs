@@ -131,7 +131,9 @@ impl PlainWarning {
         let Self { server, better, .. } = self;
         if !is_here(host) {
             self.said.call_once(|| {
-                tracing::warn!("the password for {server} goes to {host} unencrypted; {better}:// would hide it");
+                tracing::warn!(
+                    "the password for {server} goes to {host} unencrypted; {better}:// would hide it"
+                );
             });
         }
     }

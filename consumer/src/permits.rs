@@ -18,9 +18,9 @@ use lapin::types::FieldTable;
 use lapin::{Channel, ErrorKind};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
-use lay::{Laid, Place};
+use lay::{ANSWERS_IN, Place};
 
 pub use lay::DEFAULT_TOTAL;
 
@@ -55,21 +55,18 @@ impl Permits {
     /// [`AmqpError`]; the vhost's topology must be declared and agreed on before.
     pub async fn open(link: &Arc<Link>, total: Option<u16>) -> Result<Self, AmqpError> {
         let laid = lay::ensure(link, total).await?;
-        let total = laid.total;
-        let permits = Self {
+        Ok(Self {
             inner: Arc::new(Inner {
                 link: Arc::clone(link),
-                total,
+                total: laid.total,
                 place: tokio::sync::Mutex::new(laid.place),
-                slots: Arc::new(Semaphore::new(usize::from(total))),
+                slots: Arc::new(Semaphore::new(usize::from(laid.total))),
                 idle: Mutex::default(),
                 waiting: AtomicUsize::new(0),
                 held: AtomicUsize::new(0),
                 runtime: Handle::current(),
             }),
-        };
-        permits.inner.clear(laid);
-        Ok(permits)
+        })
     }
 
     /// How many there are, over all consumers.
@@ -90,17 +87,11 @@ impl Permits {
         self.inner.held.load(Ordering::Relaxed)
     }
 
-    /// Whether nobody holds some of them, as far as can be told.
-    ///
-    /// # Errors
-    /// [`AmqpError::Lost`].
-    pub async fn are_free(&self) -> Result<bool, AmqpError> {
+    /// Whether some of them are held by nobody; `false` also where that cannot be told.
+    pub async fn are_free(&self) -> bool {
         let place = *self.inner.place.lock().await;
-        match amqp::depth(&self.inner.link, place.tokens()).await {
-            Ok(depth) => Ok(depth.waiting > 0),
-            Err(AmqpError::Missing { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        let depth = timeout(ANSWERS_IN, amqp::depth(&self.inner.link, place.tokens())).await;
+        depth.is_ok_and(|depth| depth.is_ok_and(|depth| depth.waiting > 0))
     }
 
     /// Waits for a permit. Who stops waiting (drops the future) leaves the token to others, also one that is on its way.
@@ -127,7 +118,7 @@ pub struct Permit {
 
 struct Token {
     channel: Channel,
-    delivery: Delivery,
+    delivery: Box<Delivery>,
     held: Counted,
 }
 
@@ -163,23 +154,9 @@ impl Inner {
     async fn after(&self, missing: Place) -> Result<Place, AmqpError> {
         let mut place = self.place.lock().await;
         if *place == missing {
-            let laid = lay::ensure(&self.link, None).await?;
-            self.clear(laid);
-            *place = laid.place;
+            *place = lay::ensure(&self.link, None).await?.place;
         }
         Ok(*place)
-    }
-
-    fn clear(&self, laid: Laid) {
-        if !laid.uncleared {
-            return;
-        }
-        let link = Arc::clone(&self.link);
-        self.runtime.spawn(async move {
-            if let Err(error) = lay::clear_others(&link, laid.place).await {
-                tracing::debug!(%error, "permits that a node of RabbitMQ still has are left to the next consumer");
-            }
-        });
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Channel>> {
@@ -210,47 +187,62 @@ async fn take(inner: Arc<Inner>, slot: OwnedSemaphorePermit, mut answer: Answer)
 }
 
 /// Waits where the tokens lie until one comes, also while they are laid anew; `None` when nobody wants it any more.
-async fn token(inner: &Inner, answer: &mut Answer) -> Result<Option<(Channel, Delivery)>, AmqpError> {
+async fn token(inner: &Inner, answer: &mut Answer) -> Result<Option<(Channel, Box<Delivery>)>, AmqpError> {
     let mut place = *inner.place.lock().await;
     while !answer.is_closed() {
         let channel = inner.channel().await?;
-        match next(&channel, place, answer).await {
-            Ok(Some(delivery)) => return Ok(Some((channel, delivery))),
-            // the queue went, or nobody waits any more
-            Ok(None) => inner.idle().push(channel),
-            Err(error) if is_missing(&error) => {
+        match next(&channel, place, answer).await? {
+            Come::Token(delivery) => return Ok(Some((channel, delivery))),
+            Come::NotWanted => inner.idle().push(channel),
+            Come::Gone => {
+                // what hangs there, or comes late, ends with the channel
+                inner
+                    .runtime
+                    .spawn(async move { channel.close(200, "done".into()).await });
                 sleep(PAUSE).await;
                 place = inner.after(place).await?;
             }
-            Err(error) => return Err(error.into()),
         }
     }
     Ok(None)
 }
 
-/// Takes one token and no more; `None` when the broker ended the subscription, or nobody waits any more.
-async fn next(channel: &Channel, place: Place, answer: &mut Answer) -> lapin::Result<Option<Delivery>> {
+/// What becomes of waiting at a place.
+enum Come {
+    Token(Box<Delivery>),
+    /// Nobody waits any more.
+    NotWanted,
+    /// The tokens are gone, or their node is.
+    Gone,
+}
+
+/// Takes one token and no more.
+async fn next(channel: &Channel, place: Place, answer: &mut Answer) -> lapin::Result<Come> {
     let options = BasicConsumeOptions::default();
-    let mut consumer = channel
-        .basic_consume(place.tokens().into(), "".into(), options, FieldTable::default())
-        .await?;
+    let subscribing = channel.basic_consume(place.tokens().into(), "".into(), options, FieldTable::default());
+    let mut consumer = match timeout(ANSWERS_IN, subscribing).await {
+        Ok(Ok(consumer)) => consumer,
+        Ok(Err(error)) if is_missing(&error) => return Ok(Come::Gone),
+        Ok(Err(error)) => return Err(error),
+        Err(_) => return Ok(Come::Gone),
+    };
     let come = tokio::select! {
         come = consumer.next() => match come {
             Some(delivery) => Some(delivery?),
-            None => return Ok(None),
+            None => return Ok(Come::Gone),
         },
         () = answer.closed() => None,
     };
     channel
         .basic_cancel(consumer.tag(), BasicCancelOptions::default())
         .await?;
-    if come.is_some() {
-        return Ok(come);
+    if let Some(delivery) = come {
+        return Ok(Come::Token(Box::new(delivery)));
     }
     // one may have come before the cancel did; after it the subscription ends
     match consumer.next().await {
-        Some(delivery) => Ok(Some(delivery?)),
-        None => Ok(None),
+        Some(delivery) => Ok(Come::Token(Box::new(delivery?))),
+        None => Ok(Come::NotWanted),
     }
 }
 

@@ -125,7 +125,7 @@ async fn may_log_in(setup: &Setup, permits: &Permits) -> Result<bool, AmqpError>
         return Ok(true);
     }
     // all are in use: waiting for one would keep this consumer from its first work, and that work logs in as well
-    if !permits.are_free().await? {
+    if !permits.are_free().await {
         return Ok(true);
     }
     let Ok(permit) = tokio::time::timeout(LOGIN_WAITS, permits.acquire()).await else {

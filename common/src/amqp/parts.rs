@@ -8,9 +8,9 @@ use std::fs::File;
 use std::io;
 use std::time::Duration;
 
+use lapin::BasicProperties;
 use lapin::options::{BasicGetOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::BasicProperties;
 use tokio::time::{Instant, sleep};
 
 use super::declare::some;

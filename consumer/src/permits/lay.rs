@@ -1,10 +1,13 @@
 //! Lays the tokens into a queue, once per vhost, and once more whenever a person asks for another number or the node of a
 //! cluster that has them is away.
 //!
-//! A classic queue lives on one node, and its name is taken as long as that node is away; so it may stand at any of
-//! [`PLACES`]. Under a lock, so that consumers that start together lay once. Beside the tokens stands a second queue exactly
-//! while all of them are laid, and carries their number as an argument: unlike what a stream says, it is seen by the next
-//! consumer at once. It goes first and comes last, so whoever dies in between leaves its work to be done again.
+//! Under a lock, so that consumers that start together lay once. Beside the tokens stands a second queue exactly while all of
+//! them are laid, and carries their number as an argument: unlike what a stream says, it is seen by the next consumer at
+//! once. It goes first and comes last, so whoever dies in between leaves its work to be done again.
+//!
+//! A classic queue lives on one node. While that is away RabbitMQ (tried on 4.0.5) ends the subscriptions at once, answers
+//! nothing to who asks for the queue or subscribes to it, and deletes it when told to. What was left unanswered is answered
+//! then, so the tokens are laid anew at another of [`PLACES`]: at the same one a late subscription would swallow one.
 
 use std::time::Duration;
 
@@ -13,14 +16,13 @@ use flowlift_common::backoff::Backoff;
 use flowlift_common::topology::{Argument, Kind, PERMITS, Queue};
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::{BasicProperties, ErrorKind};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How many connections to Azkaban all consumers together open, where nobody says otherwise: a third of the threads of a
 /// fresh Azkaban, so that people still get pages while everything uploads.
 pub const DEFAULT_TOTAL: u16 = 8;
 
-/// Where the tokens may lie. A cluster of three nodes can do without one of them, one of five without two: as many places
-/// can be on nodes that are away.
+/// Where the tokens may lie.
 const PLACES: [Place; 3] = [
     Place(PERMITS),
     Place("flowlift.permits.2"),
@@ -36,8 +38,8 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 /// a day returns the token of a consumer that hangs.
 const HELD_AT_MOST_MS: i64 = 24 * 3_600_000;
 
-/// Between two tries to clear a place whose node is away.
-const CLEAR_EVERY: Duration = Duration::from_secs(1);
+/// A queue whose node is there answers within milliseconds; one that does not for so long is away.
+pub(super) const ANSWERS_IN: Duration = Duration::from_secs(2);
 
 /// A queue in which all tokens may lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +61,6 @@ impl Place {
 pub(super) struct Laid {
     pub(super) place: Place,
     pub(super) total: u16,
-    /// Whether another place could not be cleared, because its node is away.
-    pub(super) uncleared: bool,
 }
 
 /// Sees to it that the tokens are laid, at one place.
@@ -92,20 +92,15 @@ async fn under_lock(link: &Link, wish: Option<u16>) -> Result<Laid, AmqpError> {
             standing.push(place);
         }
     }
-    // two stand when a node has come back whose tokens were laid elsewhere meanwhile: nobody can tell which are in use
+    // where two stand nobody can tell which are in use
     if let [place] = standing[..]
         && (wish.is_none() || are(link, place, total).await?)
     {
-        return Ok(Laid {
-            place,
-            total,
-            uncleared: false,
-        });
+        return Ok(Laid { place, total });
     }
     let place = lay(link, &standing, total).await?;
-    let mut uncleared = false;
     for other in PLACES.into_iter().filter(|other| *other != place) {
-        uncleared |= !clear(link, other).await?;
+        clear(link, other).await?;
     }
     match before {
         Some(before) if before != total => tracing::info!(
@@ -122,14 +117,10 @@ async fn under_lock(link: &Link, wish: Option<u16>) -> Result<Laid, AmqpError> {
             "all consumers together open at most {total} connections to Azkaban"
         ),
     }
-    Ok(Laid {
-        place,
-        total,
-        uncleared,
-    })
+    Ok(Laid { place, total })
 }
 
-/// Lays the tokens at a place whose node is there: whoever waits at another is sent here when that one is cleared.
+/// Lays the tokens, best where none have lain: whoever waits at another place is sent here when that one is cleared.
 async fn lay(link: &Link, standing: &[Place], total: u16) -> Result<Place, AmqpError> {
     let fresh = PLACES.iter().filter(|place| !standing.contains(place));
     for &place in fresh.chain(standing) {
@@ -148,22 +139,11 @@ async fn lay(link: &Link, standing: &[Place], total: u16) -> Result<Place, AmqpE
         return Ok(place);
     }
     Err(AmqpError::Lost(
-        "the nodes of RabbitMQ that have the permits are all away".into(),
+        "RabbitMQ cannot take the permits away that it does not give out".into(),
     ))
 }
 
-/// Clears the other places as soon as their node is back: who found two that stand would have to lay once more. Ends also when
-/// the place in use is gone: whoever lays anew then clears.
-pub(super) async fn clear_others(link: &Link, used: Place) -> Result<(), AmqpError> {
-    for other in PLACES.into_iter().filter(|other| *other != used) {
-        while stands(link, used.tokens()).await? && !clear(link, other).await? {
-            sleep(CLEAR_EVERY).await;
-        }
-    }
-    Ok(())
-}
-
-/// Takes a place away, if it stands; `false` while its node is away.
+/// Takes a place away, if it stands; `false` where the broker cannot.
 async fn clear(link: &Link, place: Place) -> Result<bool, AmqpError> {
     Ok(delete(link, &place.sign()).await? && delete(link, place.tokens()).await?)
 }
@@ -198,18 +178,21 @@ async fn declare(link: &Link, queue: &Queue, no: Option<u16>) -> Result<bool, Am
 
 /// Whether a queue is there, and its node.
 async fn stands(link: &Link, queue: &str) -> Result<bool, AmqpError> {
-    match amqp::depth(link, queue).await {
-        Ok(_) => Ok(true),
-        Err(AmqpError::Missing { .. }) => Ok(false),
-        Err(error) => Err(error),
+    match timeout(ANSWERS_IN, amqp::depth(link, queue)).await {
+        Ok(Ok(_)) => Ok(true),
+        Err(_) | Ok(Err(AmqpError::Missing { .. })) => Ok(false),
+        Ok(Err(error)) => Err(error),
     }
 }
 
-/// Deletes a queue; `true` also where there is none, `false` while its node is away.
+/// Deletes a queue; `true` also where there is none, `false` where the broker cannot.
 async fn delete(link: &Link, queue: &str) -> Result<bool, AmqpError> {
     let channel = link.channel().await?;
-    let deleted = channel.queue_delete(queue.into(), QueueDeleteOptions::default());
-    answer(deleted.await, Some(404))
+    let deleting = channel.queue_delete(queue.into(), QueueDeleteOptions::default());
+    match timeout(ANSWERS_IN, deleting).await {
+        Ok(deleted) => answer(deleted, Some(404)),
+        Err(_) => Ok(false),
+    }
 }
 
 /// Whether the broker says yes, where `no` is its way of saying no.
