@@ -1,9 +1,13 @@
 //! Reads a stream over AMQP 0-9-1, by offset.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
+use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, ConnectionStatus, Consumer};
+use lapin::{Acker, Channel, ConnectionStatus, Consumer};
+use tokio::time::{Instant, timeout_at};
 
 use super::{AmqpError, Link, standing};
 
@@ -11,8 +15,10 @@ use super::{AmqpError, Link, standing};
 const AHEAD: u16 = 100;
 /// The same where a whole stream is read at once: a record of a settlement has some kilobytes.
 const FAR_AHEAD: u16 = 500;
-/// So many of these are acknowledged together.
-const TOGETHER: u16 = 100;
+/// So many are acknowledged together: one by one, acknowledging costs as much as reading.
+const TOGETHER: u16 = 50;
+/// Or as many as there are after this time: RabbitMQ ends a channel on which something is unacknowledged for half an hour.
+const UNACKNOWLEDGED_AT_MOST: Duration = Duration::from_secs(5);
 
 /// Where reading begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,28 +49,28 @@ pub struct StreamReader {
     channel: Channel,
     consumer: Consumer,
     status: ConnectionStatus,
-    /// Acknowledged after so many.
-    together: u16,
-    unacknowledged: u16,
+    unacknowledged: Option<Unacknowledged>,
+}
+
+/// What was read since the last acknowledgement.
+struct Unacknowledged {
+    count: u16,
+    since: Instant,
+    last: Acker,
 }
 
 impl StreamReader {
     /// Begins to read.
     pub async fn open(link: &Link, stream: &str, from: Start) -> Result<Self, AmqpError> {
-        Self::with(link, stream, from, (AHEAD, 1)).await
+        Self::with(link, stream, from, AHEAD).await
     }
 
     /// The same for whoever reads much at once.
     pub(super) async fn open_wide(link: &Link, stream: &str, from: Start) -> Result<Self, AmqpError> {
-        Self::with(link, stream, from, (FAR_AHEAD, TOGETHER)).await
+        Self::with(link, stream, from, FAR_AHEAD).await
     }
 
-    async fn with(
-        link: &Link,
-        stream: &str,
-        from: Start,
-        (ahead, together): (u16, u16),
-    ) -> Result<Self, AmqpError> {
+    async fn with(link: &Link, stream: &str, from: Start, ahead: u16) -> Result<Self, AmqpError> {
         let work = async {
             let channel = link.channel().await?;
             channel.basic_qos(ahead, BasicQosOptions::default()).await?;
@@ -92,8 +98,7 @@ impl StreamReader {
             channel,
             consumer,
             status: link.connection().status().clone(),
-            together,
-            unacknowledged: 0,
+            unacknowledged: None,
         })
     }
 
@@ -104,27 +109,42 @@ impl StreamReader {
     }
 
     async fn receive(&mut self) -> Result<Read, AmqpError> {
-        let Some(delivery) = self.consumer.next().await else {
+        let Some(delivery) = self.delivery().await? else {
             return Err(AmqpError::Lost(
                 "the broker ended the subscription to a stream".into(),
             ));
         };
-        let delivery = delivery?;
         let headers = delivery.properties.headers().as_ref();
         let offset = match headers.and_then(|table| table.inner().get("x-stream-offset")) {
             Some(AMQPValue::LongLongInt(offset)) => u64::try_from(*offset).unwrap_or_default(),
             _ => 0,
         };
-        self.unacknowledged += 1;
-        if self.unacknowledged >= self.together {
-            let multiple = self.together > 1;
-            delivery.ack(BasicAckOptions { multiple }).await?;
-            self.unacknowledged = 0;
-        }
+        let before = self.unacknowledged.take();
+        let unacknowledged = Unacknowledged {
+            count: before.as_ref().map_or(1, |before| before.count + 1),
+            since: before.map_or_else(Instant::now, |before| before.since),
+            last: delivery.acker,
+        };
+        self.unacknowledged = Some(unacknowledged);
         Ok(Read {
             offset,
             body: delivery.data,
         })
+    }
+
+    /// The next delivery; what came before it is acknowledged when it is due.
+    async fn delivery(&mut self) -> Result<Option<Delivery>, AmqpError> {
+        if let Some(waiting) = &self.unacknowledged {
+            let due = waiting.since + UNACKNOWLEDGED_AT_MOST;
+            if waiting.count < TOGETHER
+                && let Ok(next) = timeout_at(due, self.consumer.next()).await
+            {
+                return Ok(next.transpose()?);
+            }
+            waiting.last.ack(BasicAckOptions { multiple: true }).await?;
+            self.unacknowledged = None;
+        }
+        Ok(self.consumer.next().await.transpose()?)
     }
 
     /// Ends the subscription.

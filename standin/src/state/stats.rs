@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -16,6 +17,7 @@ pub(crate) struct Counters {
     requests: Mutex<BTreeMap<(&'static str, u16, Outcome), u64>>,
     uploads: AtomicU64,
     installed: AtomicU64,
+    last_installed_ms: AtomicU64,
     overlapped: AtomicU64,
     abandoned: AtomicU64,
     fired: AtomicU64,
@@ -55,6 +57,9 @@ impl Counters {
 
     /// An upload was stored to its end.
     pub(crate) fn upload_installed(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        self.last_installed_ms.fetch_max(now_ms, Ordering::SeqCst);
         self.installed.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -80,6 +85,7 @@ impl Counters {
             requests: requests.iter().map(request).collect(),
             uploads: self.uploads.load(Ordering::SeqCst),
             uploads_installed: self.installed.load(Ordering::SeqCst),
+            last_installed_ms: self.last_installed_ms.load(Ordering::SeqCst),
             uploads_overlapped: self.overlapped.load(Ordering::SeqCst),
             requests_abandoned: self.abandoned.load(Ordering::SeqCst),
             schedules_fired: self.fired.load(Ordering::SeqCst),
@@ -117,6 +123,8 @@ pub struct Stats {
     pub uploads: u64,
     /// Uploads stored to their end.
     pub uploads_installed: u64,
+    /// When the last of them was, in ms since 1970; 0 before the first.
+    pub last_installed_ms: u64,
     /// Uploads that began while another one of the same project was under way.
     pub uploads_overlapped: u64,
     /// Requests whose client left before the answer.
@@ -228,6 +236,14 @@ impl Stats {
         ] {
             metric(&mut out, name, "gauge", help, value);
         }
+        let (seconds, ms) = (self.last_installed_ms / 1000, self.last_installed_ms % 1000);
+        metric(
+            &mut out,
+            "last_upload_installed_timestamp_seconds",
+            "gauge",
+            "When the last upload was stored to its end; 0 before the first.",
+            format_args!("{seconds}.{ms:03}"),
+        );
         out
     }
 }
