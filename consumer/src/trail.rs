@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use flowlift_azkaban::ProjectName;
-use flowlift_common::ledger::{self, Outcome};
+use flowlift_common::ledger::Outcome;
 use flowlift_common::trace::{Kind, Span, TraceContext};
 
 use crate::project::{Action, Doubtful, Event, Landing, Settlement, Trouble, UploadTrouble};
@@ -15,6 +15,8 @@ use crate::project::{Action, Doubtful, Event, Landing, Settlement, Trouble, Uplo
 const LINKS: usize = 128;
 /// So many steps are told, the last ones: an Azkaban that is away for a night makes many.
 const STEPS: usize = 64;
+/// So many characters of what went wrong: many spans may wait for a collector that is away.
+const WORDS: usize = 300;
 
 /// What a message says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,11 +209,11 @@ impl Batch {
         for (_, last) in &settlement.changes {
             *self.outcomes.entry(attribute(last.outcome)).or_default() += 1;
             if last.outcome == Outcome::Dead && self.dead.is_none() {
-                self.dead = Some(last.note.as_deref().map(ledger::cut).unwrap_or_default());
+                self.dead = Some(last.note.as_deref().map(cut).unwrap_or_default());
             }
         }
         if let Some((_, reason)) = settlement.unreadable.first() {
-            self.dead.get_or_insert_with(|| ledger::cut(reason));
+            self.dead.get_or_insert_with(|| cut(reason));
         }
         self.changes = Some(settlement.changes.len() as u64);
     }
@@ -342,7 +344,14 @@ fn wrong(event: &Event) -> Option<String> {
         Event::Planned(planned) => planned.forbidden.clone(),
         _ => None,
     };
-    text.map(|text| ledger::cut(&text))
+    text.map(|text| cut(&text))
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= WORDS {
+        return text.to_owned();
+    }
+    text.chars().take(WORDS - 1).chain(['…']).collect()
 }
 
 fn attribute(outcome: Outcome) -> &'static str {

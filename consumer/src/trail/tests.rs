@@ -367,6 +367,18 @@ fn what_comes_meanwhile_ends_no_step() {
 }
 
 #[test]
+fn long_words_of_azkaban_are_cut() {
+    let mut played = Played::with(&[(1, Some(trace(1)))]);
+    let wordy = Event::Uploaded(Err(UploadTrouble::InDoubt("ü".repeat(100_000))));
+    played.upload(&[1], &wordy);
+    played.step(&[Action::ReadBase], &BASE);
+    let span = played.settled(&[Outcome::Applied]).unwrap();
+    let longest = span.children.iter().filter_map(|step| step.error.as_ref());
+    assert_eq!(longest.map(|text| text.chars().count()).max(), Some(WORDS));
+    assert_eq!(span.error.map(|text| text.chars().count()), Some(WORDS));
+}
+
+#[test]
 fn a_night_of_tries_is_told_by_its_last_steps() {
     let mut played = Played::with(&[(1, Some(trace(1)))]);
     let away = Event::Base(Err(Trouble::Away("503".into())));

@@ -156,6 +156,34 @@ async fn a_refused_upload_is_an_error_in_the_trace_of_its_publishing() {
     assert!(upload.failed && !upload.error.is_empty(), "{upload:?}");
     let sent = collector.below(&upload);
     assert!(sent.iter().any(|step| step.name == "send zip" && step.failed));
+
+    stage.refuses_nothing();
+    let words = ["dead", "requeue", "--run", run.out.trim(), "--yes", "--wait"];
+    stage.flowlift(&words).await.succeeded();
+    let requeue = collector.span(|span| span.name == "requeue").await;
+    let landed = collector.span(|span| span.trace == requeue.trace && span.name == "upload");
+    let landed = landed.await;
+    assert_eq!(landed.parent, requeue.id);
+    assert_eq!(landed.text("flowlift.result"), "landed");
+    assert_eq!(requeue.number("flowlift.changes"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publishing_that_failed_is_told_with_its_reason() {
+    let Some(mut stage) = Stage::set("failed").await else {
+        return;
+    };
+    let collector = Collector::start().await;
+    stage.traces(&collector.url());
+    stage.variable("FLOWLIFT_AMQP_URL", "amqp://me:s3cret@127.0.0.1:1/%2f");
+    let run = stage.publish(&["--project", "p", "--flows", "1"]).await;
+    assert_eq!(run.code(), Some(69), "{}", run.err);
+    let publish = collector.span(|span| span.name == "publish").await;
+    assert!(
+        publish.failed && publish.error.contains("cannot be reached"),
+        "{publish:?}"
+    );
+    assert!(!publish.error.contains("s3cret"), "{publish:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -55,6 +55,11 @@ impl Stage {
         });
     }
 
+    /// Azkaban refuses nothing any more.
+    pub(crate) fn refuses_nothing(&self) {
+        self.standin.set_faults(|faults| faults.refuses.clear());
+    }
+
     /// Starts a consumer and waits until it is subscribed.
     pub(crate) async fn consumer(&self, name: &str) -> Consumer {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_flowlift-consumer"));
@@ -74,13 +79,18 @@ impl Stage {
 
     /// Runs `flowlift publish`.
     pub(crate) async fn publish(&self, words: &[&str]) -> Said {
+        self.flowlift(&[&["publish"], words].concat()).await
+    }
+
+    /// Runs `flowlift`.
+    pub(crate) async fn flowlift(&self, words: &[&str]) -> Said {
         let program = Path::new(env!("CARGO_BIN_EXE_flowlift-consumer")).with_file_name("flowlift");
         assert!(
             program.exists(),
             "there is no {}: test both packages with their feature `traces`",
             program.display()
         );
-        let run = self.command(&program).arg("publish").args(words).output();
+        let run = self.command(&program).args(words).output();
         let run = tokio::time::timeout(SOON, run).await;
         Said::of(&run.expect("it ends in time").expect("flowlift runs"))
     }
@@ -103,7 +113,7 @@ impl Stage {
 /// How a command ended.
 pub(crate) struct Said {
     output: Output,
-    out: String,
+    pub(crate) out: String,
     pub(crate) err: String,
 }
 
