@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::path::Path;
+use std::sync::Once;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -104,6 +105,38 @@ pub fn is_here(host: &str) -> bool {
         .map_or(host == "localhost" || host.ends_with(".localhost"), |ip| {
             ip.is_loopback()
         })
+}
+
+/// Warns once in a program's life that a password goes to another machine for everybody to read.
+#[derive(Debug)]
+pub struct PlainWarning {
+    said: Once,
+    server: &'static str,
+    better: &'static str,
+}
+
+impl PlainWarning {
+    /// `server` is what the password is for, `better` the scheme of an address that would hide it.
+    #[must_use]
+    pub const fn new(server: &'static str, better: &'static str) -> Self {
+        Self {
+            said: Once::new(),
+            server,
+            better,
+        }
+    }
+
+    /// Warns, unless the host is this machine.
+    pub fn give(&self, host: &str) {
+        let Self { server, better, .. } = self;
+        if !is_here(host) {
+            self.said.call_once(|| {
+                tracing::warn!(
+                    "the password for {server} goes to {host} unencrypted; {better}:// would hide it"
+                );
+            });
+        }
+    }
 }
 
 /// The certificates of a PEM file; the error is a sentence that names the file and what was expected of it.

@@ -234,11 +234,7 @@ impl Held {
     }
 
     fn text(&self, name: &str) -> Option<String> {
-        match self.headers()?.inner().get(name)? {
-            AMQPValue::LongString(text) => Some(text.to_string()),
-            AMQPValue::ShortString(text) => Some(text.to_string()),
-            _ => None,
-        }
+        amqp::header_text(self.headers()?, name)
     }
 }
 

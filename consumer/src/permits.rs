@@ -10,8 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use flowlift_common::amqp::{AmqpError, Link};
-use flowlift_common::topology::PERMITS;
+use flowlift_common::amqp::{self, AmqpError, Link};
 use futures_util::StreamExt as _;
 use lapin::message::Delivery;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
@@ -19,13 +18,13 @@ use lapin::types::FieldTable;
 use lapin::{Channel, ErrorKind};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
+
+use lay::{ANSWERS_IN, Place};
 
 pub use lay::DEFAULT_TOTAL;
 
-/// While the tokens are laid anew their queue is missing for a moment.
-const GONE_AT_MOST: Duration = Duration::from_secs(10);
-/// Between two looks for it.
+/// Between two looks for tokens that are not where they lay.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The way to permits on one link; cloned freely. After a lost connection it is opened anew on the next link.
@@ -37,6 +36,8 @@ pub struct Permits {
 struct Inner {
     link: Arc<Link>,
     total: u16,
+    /// Where the tokens lie, as far as this process knows.
+    place: tokio::sync::Mutex<Place>,
     /// As many wait at the broker as there are tokens: more would only cost channels.
     slots: Arc<Semaphore>,
     idle: Mutex<Vec<Channel>>,
@@ -53,12 +54,13 @@ impl Permits {
     /// # Errors
     /// [`AmqpError`]; the vhost's topology must be declared and agreed on before.
     pub async fn open(link: &Arc<Link>, total: Option<u16>) -> Result<Self, AmqpError> {
-        let total = lay::ensure(link, total).await?;
+        let laid = lay::ensure(link, total).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 link: Arc::clone(link),
-                total,
-                slots: Arc::new(Semaphore::new(usize::from(total))),
+                total: laid.total,
+                place: tokio::sync::Mutex::new(laid.place),
+                slots: Arc::new(Semaphore::new(usize::from(laid.total))),
                 idle: Mutex::default(),
                 waiting: AtomicUsize::new(0),
                 held: AtomicUsize::new(0),
@@ -85,6 +87,13 @@ impl Permits {
         self.inner.held.load(Ordering::Relaxed)
     }
 
+    /// Whether some of them are held by nobody; `false` also where that cannot be told.
+    pub async fn are_free(&self) -> bool {
+        let place = *self.inner.place.lock().await;
+        let depth = timeout(ANSWERS_IN, amqp::depth(&self.inner.link, place.tokens())).await;
+        depth.is_ok_and(|depth| depth.is_ok_and(|depth| depth.waiting > 0))
+    }
+
     /// Waits for a permit. Who stops waiting (drops the future) leaves the token to others, also one that is on its way.
     ///
     /// # Errors
@@ -109,7 +118,7 @@ pub struct Permit {
 
 struct Token {
     channel: Channel,
-    delivery: Delivery,
+    delivery: Box<Delivery>,
     held: Counted,
 }
 
@@ -140,6 +149,16 @@ impl Inner {
         }
     }
 
+    /// Where the tokens are to be asked for, after they were missing at a place. The first of those who miss them sees to it
+    /// that they lie somewhere; the others wait for that.
+    async fn after(&self, missing: Place) -> Result<Place, AmqpError> {
+        let mut place = self.place.lock().await;
+        if *place == missing {
+            *place = lay::ensure(&self.link, None).await?.place;
+        }
+        Ok(*place)
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Channel>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,53 +186,63 @@ async fn take(inner: Arc<Inner>, slot: OwnedSemaphorePermit, mut answer: Answer)
     drop(answer.send(permit));
 }
 
-/// Waits in the queue of tokens until one comes, also while the queue is made anew; `None` when nobody wants it any more.
-async fn token(inner: &Inner, answer: &mut Answer) -> Result<Option<(Channel, Delivery)>, AmqpError> {
-    let mut gone_since: Option<Instant> = None;
+/// Waits where the tokens lie until one comes, also while they are laid anew; `None` when nobody wants it any more.
+async fn token(inner: &Inner, answer: &mut Answer) -> Result<Option<(Channel, Box<Delivery>)>, AmqpError> {
+    let mut place = *inner.place.lock().await;
     while !answer.is_closed() {
         let channel = inner.channel().await?;
-        match next(&channel, answer).await {
-            Ok(Some(delivery)) => return Ok(Some((channel, delivery))),
-            // the queue was deleted, or nobody waits any more
-            Ok(None) => {
-                gone_since = None;
-                inner.idle().push(channel);
-            }
-            Err(error) if is_missing(&error) => {
-                if gone_since.get_or_insert_with(Instant::now).elapsed() > GONE_AT_MOST {
-                    return Err(lost("the queue of permits is gone"));
-                }
+        match next(&channel, place, answer).await? {
+            Come::Token(delivery) => return Ok(Some((channel, delivery))),
+            Come::NotWanted => inner.idle().push(channel),
+            Come::Gone => {
+                // what hangs there, or comes late, ends with the channel
+                inner
+                    .runtime
+                    .spawn(async move { channel.close(200, "done".into()).await });
                 sleep(PAUSE).await;
+                place = inner.after(place).await?;
             }
-            Err(error) => return Err(error.into()),
         }
     }
     Ok(None)
 }
 
-/// Takes one token and no more; `None` when the broker ended the subscription, or nobody waits any more.
-async fn next(channel: &Channel, answer: &mut Answer) -> lapin::Result<Option<Delivery>> {
+/// What becomes of waiting at a place.
+enum Come {
+    Token(Box<Delivery>),
+    /// Nobody waits any more.
+    NotWanted,
+    /// The tokens are gone, or their node is.
+    Gone,
+}
+
+/// Takes one token and no more.
+async fn next(channel: &Channel, place: Place, answer: &mut Answer) -> lapin::Result<Come> {
     let options = BasicConsumeOptions::default();
-    let mut consumer = channel
-        .basic_consume(PERMITS.into(), "".into(), options, FieldTable::default())
-        .await?;
+    let subscribing = channel.basic_consume(place.tokens().into(), "".into(), options, FieldTable::default());
+    let mut consumer = match timeout(ANSWERS_IN, subscribing).await {
+        Ok(Ok(consumer)) => consumer,
+        Ok(Err(error)) if is_missing(&error) => return Ok(Come::Gone),
+        Ok(Err(error)) => return Err(error),
+        Err(_) => return Ok(Come::Gone),
+    };
     let come = tokio::select! {
         come = consumer.next() => match come {
             Some(delivery) => Some(delivery?),
-            None => return Ok(None),
+            None => return Ok(Come::Gone),
         },
         () = answer.closed() => None,
     };
     channel
         .basic_cancel(consumer.tag(), BasicCancelOptions::default())
         .await?;
-    if come.is_some() {
-        return Ok(come);
+    if let Some(delivery) = come {
+        return Ok(Come::Token(Box::new(delivery)));
     }
     // one may have come before the cancel did; after it the subscription ends
     match consumer.next().await {
-        Some(delivery) => Ok(Some(delivery?)),
-        None => Ok(None),
+        Some(delivery) => Ok(Come::Token(Box::new(delivery?))),
+        None => Ok(Come::NotWanted),
     }
 }
 

@@ -9,7 +9,7 @@ use flowlift_azkaban::client::{Client, ClientError};
 use flowlift_common::amqp::{self, AmqpError, Link, Needs, Sender, Wishes};
 use flowlift_common::ledger;
 use flowlift_common::steer::SteerEvent;
-use flowlift_common::topology::{PERMITS, PREFETCH, Retention, shard_of};
+use flowlift_common::topology::{PREFETCH, Retention, shard_of};
 use flowlift_common::trace::Traces;
 use lapin::Consumer;
 use lapin::message::Delivery;
@@ -103,7 +103,7 @@ pub async fn run(link: &Arc<Link>, setup: &Setup, ready: impl Fn(bool)) -> Resul
     .await?;
     setup.metrics.shards(setup.shards);
     let permits = Permits::open(link, setup.permits).await?;
-    if !may_log_in(link, setup, &permits).await? {
+    if !may_log_in(setup, &permits).await? {
         return Ok(Left::LoginRefused);
     }
     let mut session = Session::open(link, setup, permits).await?;
@@ -123,12 +123,12 @@ pub async fn run(link: &Arc<Link>, setup: &Setup, ready: impl Fn(bool)) -> Resul
 
 /// Whether Azkaban takes user and password, as far as it can be told now: with a permit, because a consumer that joins may not
 /// open one connection more than all together may have.
-async fn may_log_in(link: &Link, setup: &Setup, permits: &Permits) -> Result<bool, AmqpError> {
+async fn may_log_in(setup: &Setup, permits: &Permits) -> Result<bool, AmqpError> {
     if setup.logged_in.load(Ordering::Relaxed) {
         return Ok(true);
     }
     // all are in use: waiting for one would keep this consumer from its first work, and that work logs in as well
-    if amqp::depth(link, PERMITS).await?.waiting == 0 {
+    if !permits.are_free().await {
         return Ok(true);
     }
     let Ok(permit) = tokio::time::timeout(LOGIN_WAITS, permits.acquire()).await else {

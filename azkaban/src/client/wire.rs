@@ -5,7 +5,6 @@
 
 use std::error::Error as _;
 use std::path::Path;
-use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -15,7 +14,9 @@ use reqwest::{Certificate, RequestBuilder, Response, Url, redirect};
 use super::answer::Answer;
 use super::error::{ClientError, Result};
 use super::{ClientConfig, Watch, text_of};
-use crate::tls::{self, Trouble};
+use crate::tls::{self, PlainWarning, Trouble};
+
+static PLAIN: PlainWarning = PlainWarning::new("Azkaban", "https");
 
 /// The largest answer that is no zip; 10,000 flows are listed in 360 kB.
 pub(super) const ANSWER_LIMIT: usize = 64 << 20;
@@ -62,7 +63,9 @@ impl Wire {
         if url.starts_with("http:") {
             // a small container may hold no certificates at all, and needs none for this
             builder = builder.tls_certs_only([]);
-            warn_once(&url);
+            let parsed = Url::parse(&url).ok();
+            let host = parsed.as_ref().and_then(Url::host_str).unwrap_or_default();
+            PLAIN.give(host);
         } else if let Some(path) = &config.ca_file {
             builder = builder.tls_certs_only(authorities(path)?);
         }
@@ -230,18 +233,6 @@ fn authorities(path: &Path) -> Result<Vec<Certificate>> {
 fn untrusted(error: &reqwest::Error) -> Option<String> {
     let host = error.url().and_then(Url::host_str).unwrap_or("Azkaban");
     Some(Trouble::of(error)?.words(host, "--azkaban-ca-file"))
-}
-
-/// Says once in a program's life that the password goes to another machine for everybody to read.
-fn warn_once(url: &str) {
-    static SAID: Once = Once::new();
-    let parsed = Url::parse(url).ok();
-    let host = parsed.as_ref().and_then(Url::host_str).unwrap_or_default();
-    if !tls::is_here(host) {
-        SAID.call_once(|| {
-            tracing::warn!("the password for Azkaban goes to {host} unencrypted; https:// would hide it");
-        });
-    }
 }
 
 /// The words of the innermost cause: the outer ones only say that sending failed, and may show the address.

@@ -18,6 +18,7 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Acker, Channel, Consumer};
 
+use super::header::text;
 use super::send::PUBLISHED_BY;
 use super::{AmqpError, Link, depth};
 use crate::ledger::REASON_HEADER;
@@ -264,14 +265,6 @@ fn death(table: &FieldTable) -> Option<Death> {
         queue: text(newest, "queue").unwrap_or_default(),
         at_ms: number(newest, "time").unwrap_or_default() * 1000,
     })
-}
-
-fn text(table: &FieldTable, name: &str) -> Option<String> {
-    match table.inner().get(name)? {
-        AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
-        AMQPValue::ShortString(text) => Some(text.to_string()),
-        _ => None,
-    }
 }
 
 fn number(table: &FieldTable, name: &str) -> Option<u64> {

@@ -1,8 +1,8 @@
 //! One connection to RabbitMQ, and what can be wrong with it.
 
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
-use flowlift_azkaban::tls::is_here;
+use flowlift_azkaban::tls::PlainWarning;
 use lapin::protocol::AMQPErrorKind;
 use lapin::tcp::{AMQPUriTcpExt as _, RustlsConnector};
 use lapin::uri::{AMQPScheme, AMQPUri};
@@ -12,6 +12,8 @@ use rustls::ClientConfig;
 use super::address::{Address, label, without_secret};
 use super::{probe, standing, tls};
 use crate::topology::Disagreement;
+
+static PLAIN: PlainWarning = PlainWarning::new("RabbitMQ", "amqps");
 
 /// The oldest RabbitMQ whose quorum queues honour consumer priorities with a single active consumer.
 const OLDEST: (u32, u32) = (4, 0);
@@ -216,7 +218,7 @@ impl Link {
         }
         let properties = ConnectionProperties::default().with_connection_name(name.into());
         if tls.is_none() {
-            warn_once(&uri.authority.host);
+            PLAIN.give(&uri.authority.host);
         }
         // lapin asks for the address of a host without brackets
         let host = probe::bare(&uri.authority.host).to_owned();
@@ -353,16 +355,6 @@ async fn over(
         })
     };
     Connection::connector(uri, runtime, connect, properties).await
-}
-
-/// Says once in a program's life that the password goes to another machine for everybody to read.
-fn warn_once(host: &str) {
-    static SAID: Once = Once::new();
-    if !is_here(host) {
-        SAID.call_once(|| {
-            tracing::warn!("the password for RabbitMQ goes to {host} unencrypted; amqps:// would hide it");
-        });
-    }
 }
 
 fn refused(error: &lapin::Error, broker: &str, host: &str) -> AmqpError {

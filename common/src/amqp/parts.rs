@@ -8,13 +8,14 @@ use std::fs::File;
 use std::io;
 use std::time::Duration;
 
-use lapin::options::{BasicGetOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::BasicProperties;
+use lapin::options::{BasicGetOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, ErrorKind};
 use tokio::time::{Instant, sleep};
 
 use super::declare::some;
-use super::{AmqpError, Link, Sender};
+use super::header::text;
+use super::{AmqpError, Link, Sender, depth};
 use crate::order::RunId;
 use crate::parts::{BYTES, COUNT, Damaged, Joining, NUMBER, Named, SHA256, Stored, cut};
 use crate::topology::parts_queue;
@@ -135,20 +136,12 @@ pub async fn fetch_parts(link: &Link, named: &Named, file: File) -> Result<Store
 /// Takes in what lies there that nobody else looks at.
 async fn look(link: &Link, named: &Named, joining: &mut Joining) -> Result<(), FetchError> {
     let queue = named.queue().name;
-    let channel = link.channel().await?;
-    let options = QueueDeclareOptions {
-        passive: true,
-        ..Default::default()
-    };
-    let there = channel.queue_declare(queue.as_str().into(), options, FieldTable::default());
-    if let Err(error) = there.await {
-        return Err(match error.kind() {
-            ErrorKind::ProtocolError(amqp) if amqp.get_id() == 404 => {
-                FetchError::Gone(format!("there is no queue {queue}"))
-            }
-            _ => AmqpError::from(error).into(),
-        });
+    match depth(link, &queue).await {
+        Ok(_) => {}
+        Err(AmqpError::Missing { .. }) => return Err(FetchError::Gone(format!("there is no queue {queue}"))),
+        Err(error) => return Err(error.into()),
     }
+    let channel = link.channel().await?;
     while joining.missing() > 0 {
         let got = channel.basic_get(queue.as_str().into(), BasicGetOptions::default());
         let Some(got) = got.await.map_err(AmqpError::from)? else {
@@ -183,14 +176,6 @@ pub fn named(table: &FieldTable) -> Option<Result<Named, Damaged>> {
             "its headers do not name its parts ({COUNT}, {BYTES}, {SHA256}, flowlift-run, flowlift-first)"
         ))
     }))
-}
-
-fn text(table: &FieldTable, name: &str) -> Option<String> {
-    match table.inner().get(name)? {
-        AMQPValue::LongString(text) => Some(text.to_string()),
-        AMQPValue::ShortString(text) => Some(text.to_string()),
-        _ => None,
-    }
 }
 
 fn number(table: &FieldTable, name: &str) -> Option<u64> {

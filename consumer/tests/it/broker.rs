@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flowlift_common::amqp::{self, Link, Needs};
+use flowlift_common::amqp::{self, AmqpError, Link, Needs};
 use flowlift_common::topology::{PERMITS, Retention};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -135,18 +135,20 @@ impl Wire {
     }
 }
 
-/// Tokens ready and consumers subscribed in the queue of permits.
+/// Where tokens may lie.
+pub(crate) const PLACES: [&str; 3] = [PERMITS, "flowlift.permits.2", "flowlift.permits.3"];
+
+/// Tokens ready and consumers subscribed, at all places together.
 pub(crate) async fn permits_queue(link: &Link) -> (u32, u32) {
-    let options = lapin::options::QueueDeclareOptions {
-        passive: true,
-        ..Default::default()
-    };
-    let channel = link.channel().await.expect("a channel");
-    let queue = channel
-        .queue_declare(PERMITS.into(), options, lapin::types::FieldTable::default())
-        .await
-        .expect("the queue of permits stands");
-    (queue.message_count(), queue.consumer_count())
+    let mut sum = (0, 0);
+    for place in PLACES {
+        match amqp::depth(link, place).await {
+            Ok(depth) => sum = (sum.0 + depth.waiting, sum.1 + depth.consumers),
+            Err(AmqpError::Missing { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    sum
 }
 
 /// Looks until the queue of permits is as expected.

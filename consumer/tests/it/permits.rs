@@ -1,12 +1,12 @@
 use std::time::Duration;
 
-use flowlift_common::amqp;
+use flowlift_common::amqp::{self, Link};
 use flowlift_common::topology::PERMITS;
 use flowlift_consumer::permits::{DEFAULT_TOTAL, Permit, Permits};
 use futures_util::future::{join_all, try_join_all};
 use tokio::time::timeout;
 
-use crate::broker::{SOON, Vhost, permits_queue, until_permits_queue};
+use crate::broker::{PLACES, SOON, Vhost, permits_queue, until_permits_queue};
 
 async fn acquire(permits: &Permits) -> Permit {
     timeout(SOON, permits.acquire())
@@ -130,6 +130,78 @@ async fn another_number_is_laid_anew_under_those_who_wait() {
     assert_eq!(Permits::open(&far, None).await.unwrap().total(), 3);
 }
 
+async fn delete(link: &Link, queue: &str) {
+    let channel = link.channel().await.unwrap();
+    let options = lapin::options::QueueDeleteOptions::default();
+    channel.queue_delete(queue.into(), options).await.unwrap();
+}
+
+/// What is gone with a node, as seen by those on other nodes: subscriptions end, and the queue is not found.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_when_the_tokens_go_is_served_from_those_laid_anew() {
+    let Some(vhost) = Vhost::make("go").await else {
+        return;
+    };
+    let links = [vhost.link().await, vhost.link().await];
+    let mut permits = Vec::new();
+    for link in &links {
+        permits.push(Permits::open(link, Some(2)).await.unwrap());
+    }
+    let held = [acquire(&permits[0]).await, acquire(&permits[1]).await];
+    let waiting: Vec<_> = (0..6)
+        .map(|n| {
+            let permits = permits[n % 2].clone();
+            tokio::spawn(async move { permits.acquire().await.map(drop) })
+        })
+        .collect();
+    until_permits_queue(&links[0], (0, 4)).await;
+
+    delete(&links[0], PERMITS).await;
+    for waiter in waiting {
+        timeout(SOON, waiter).await.unwrap().unwrap().unwrap();
+    }
+    drop(held);
+    until_permits_queue(&links[0], (2, 0)).await;
+    assert_eq!(standing(&links[0]).await, [PERMITS]);
+}
+
+/// What a node that was away brings back: tokens that were laid elsewhere meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_at_two_places_are_laid_once_more_by_the_next_who_opens() {
+    let Some(vhost) = Vhost::make("two").await else {
+        return;
+    };
+    let link = vhost.link().await;
+    let early = Permits::open(&link, Some(2)).await.unwrap();
+    let channel = link.channel().await.unwrap();
+    let options = lapin::options::QueueDeclareOptions {
+        durable: true,
+        ..Default::default()
+    };
+    for queue in ["flowlift.permits.2", "flowlift.permits.2.laid"] {
+        let declared = channel.queue_declare(queue.into(), options, lapin::types::FieldTable::default());
+        declared.await.unwrap();
+    }
+
+    let late = Permits::open(&link, None).await.unwrap();
+    assert_eq!(late.total(), 2);
+    assert_eq!(standing(&link).await, ["flowlift.permits.3"]);
+    let all = [acquire(&early).await, acquire(&late).await];
+    until_permits_queue(&link, (0, 0)).await;
+    drop(all);
+    until_permits_queue(&link, (2, 0)).await;
+}
+
+async fn standing(link: &Link) -> Vec<&'static str> {
+    let mut standing = Vec::new();
+    for place in PLACES {
+        if amqp::depth(link, place).await.is_ok() {
+            standing.push(place);
+        }
+    }
+    standing
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_dies_while_laying_leaves_the_work_to_the_next() {
     let Some(vhost) = Vhost::make("half-laid").await else {
@@ -141,12 +213,8 @@ async fn who_dies_while_laying_leaves_the_work_to_the_next() {
     until_permits_queue(&link, (4, 0)).await;
 
     // what a killed one leaves behind: the sign that all are laid is gone, some tokens are not there yet
+    delete(&link, "flowlift.permits.laid").await;
     let channel = link.channel().await.unwrap();
-    let options = lapin::options::QueueDeleteOptions::default();
-    channel
-        .queue_delete("flowlift.permits.laid".into(), options)
-        .await
-        .unwrap();
     channel
         .queue_purge(PERMITS.into(), lapin::options::QueuePurgeOptions::default())
         .await
