@@ -1,5 +1,8 @@
 # One command each; `make help` tells which. What they do stands in dev/ and can be called without make.
 SHELL := /bin/bash
+# What released programs have and `cargo build` by hand leaves out. Lints look at the programs both ways (only our own crates are looked at
+# twice); of the tests those about traces and the units run with it as well, for all others would tell the same twice.
+RELEASED := --features flowlift/traces,flowlift-consumer/traces
 .DEFAULT_GOAL := help
 .PHONY: help bench-cost demo up down test check fmt lint doc bench scale night pictures netns test-folders memory contract sim mutants chaos bench-standin cluster bench-scale deploy-check dist
 
@@ -17,6 +20,7 @@ down: ## stops what `make up` started
 
 test: ## all tests, on a private RabbitMQ
 	dev/broker run --plugins rabbitmq_prometheus -- cargo test --workspace
+	dev/broker run -- cargo test --workspace $(RELEASED) --lib --test traces
 	dev/broker-check
 	dev/selftest
 
@@ -27,10 +31,11 @@ fmt: ## is everything formatted?
 	cargo fmt --all --check
 
 lint: ## clippy, warnings are errors
+	cargo clippy --workspace --all-targets $(RELEASED) -- -D warnings
 	cargo clippy --workspace --all-targets -- -D warnings
 
 doc: ## the API documentation with its private parts, warnings are errors
-	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --workspace $(RELEASED) --no-deps --document-private-items
 
 bench-cost: ## what metrics and outcomes cost, against a consumer without them
 	@dev/bench-cost

@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::amqp::address::{Additions, complete, holds_password};
 use crate::amqp::tls::Files;
 use crate::topology::{Retention, SHARDS};
+use crate::trace;
 pub use args::SettingsArgs;
 pub use error::SettingsError;
 use file::{File, Target};
@@ -53,6 +54,8 @@ pub struct Settings {
     pub shards: u16,
     /// How long and how much of the outcomes RabbitMQ keeps.
     pub retention: Retention,
+    /// The collector that gets traces; none unless somebody said so.
+    pub traces: Option<String>,
     /// The target chosen.
     pub target: Option<String>,
     /// Whether the target is marked as protected.
@@ -139,6 +142,17 @@ impl Settings {
             file.azkaban_ca_file.as_ref(),
         );
 
+        let traces = layers.pick(
+            ("--traces", "FLOWLIFT_TRACES"),
+            args.traces.clone().filter(|text| !text.is_empty()),
+            target.traces.clone(),
+            file.traces.clone(),
+        );
+        let traces = traces
+            .filter(|(url, _)| !url.is_empty())
+            .map(|(url, origin)| Ok((check::traces(&url, &origin, trace::BUILT)?, origin)))
+            .transpose()?;
+
         let mut in_force = amqp.rows;
         in_force.push(row("azkaban_url", azkaban_url.clone(), &azkaban_from));
         in_force.extend(
@@ -157,6 +171,11 @@ impl Settings {
                 &bytes_from,
             ),
         ]);
+        in_force.extend(
+            traces
+                .iter()
+                .map(|(url, origin)| row("traces", url.clone(), origin)),
+        );
         Ok(Self {
             amqp_url: amqp.complete.into(),
             azkaban_url,
@@ -165,6 +184,7 @@ impl Settings {
             azkaban_user,
             shards,
             retention,
+            traces: traces.map(|(url, _)| url),
             target: layers.target_name,
             protected: target.protected,
             password,

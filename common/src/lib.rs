@@ -1,7 +1,7 @@
 //! The words all Flowlift programs share.
 //!
 //! Pure: [`order`], [`change`], [`envelope`], [`parts`], [`topology`], [`ledger`], [`manifest`], [`seen`], [`steer`], [`state`], [`ranges`], [`fold`], [`backoff`]. Shell: [`amqp`] (the only
-//! place that opens connections to RabbitMQ), [`config`], [`telemetry`], [`shutdown`].
+//! place that opens connections to RabbitMQ), [`config`], [`telemetry`], [`trace`], [`shutdown`].
 
 pub mod amqp;
 pub mod backoff;
@@ -20,6 +20,7 @@ pub mod state;
 pub mod steer;
 pub mod telemetry;
 pub mod topology;
+pub mod trace;
 
 pub use change::{Act, Body, Change, Content, Pattern, Schedule, Unit, Upsert};
 pub use envelope::Envelope;

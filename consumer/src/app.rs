@@ -9,6 +9,7 @@ use flowlift_common::amqp::{AmqpError, Link};
 use flowlift_common::backoff::Backoff;
 use flowlift_common::config::SettingsError;
 use flowlift_common::shutdown::Shutdown;
+use flowlift_common::trace::Traces;
 
 use crate::config::Config;
 use crate::http::{self, Health, ListenError};
@@ -20,6 +21,8 @@ use crate::session::{self, Left, Setup};
 
 /// Delays between tries to reach RabbitMQ.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// How long a collector may take for the last traces when leaving.
+const LAST_TRACES: Duration = Duration::from_secs(2);
 /// Sessions kept for Azkaban; the permits bound what is used of them.
 const SESSIONS: usize = 64;
 
@@ -61,6 +64,13 @@ impl Fatal {
 /// # Errors
 /// [`Fatal`] where waiting cannot help.
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<u8, Fatal> {
+    let traces = Traces::start(config.settings.traces.as_deref(), "flowlift-consumer")?;
+    let ended = sessions(config, shutdown, traces.clone()).await;
+    traces.flush(LAST_TRACES).await;
+    ended
+}
+
+async fn sessions(config: Config, shutdown: Shutdown, traces: Traces) -> Result<u8, Fatal> {
     let metrics = Arc::new(Metrics::with_projects(config.metrics_projects));
     let health = Health::default();
     let _alive = health.alive();
@@ -82,6 +92,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<u8, Fatal> {
     let house = House {
         client,
         metrics,
+        traces,
         health,
         looks: (Arc::default(), Instant::now()),
         logged_in: Arc::default(),
@@ -121,6 +132,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<u8, Fatal> {
 struct House {
     client: Client,
     metrics: Arc<Metrics>,
+    traces: Traces,
     health: Health,
     looks: (Arc<Mutex<Looks>>, Instant),
     logged_in: Arc<AtomicBool>,
@@ -136,6 +148,7 @@ async fn one_session(
     let House {
         client,
         metrics,
+        traces,
         health,
         looks,
         logged_in,
@@ -158,6 +171,7 @@ async fn one_session(
         name: claimed.text,
         client: client.clone(),
         metrics: Arc::clone(metrics),
+        traces: traces.clone(),
         shards: config.settings.shards,
         retention: config.settings.retention.clone(),
         permits: config.azkaban_connections,

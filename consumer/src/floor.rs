@@ -7,6 +7,7 @@ mod azkaban;
 mod leaving;
 mod state;
 mod tasks;
+mod told;
 mod words;
 
 use std::collections::{BTreeSet, HashMap};
@@ -19,6 +20,7 @@ use flowlift_common::Seen;
 use flowlift_common::amqp::{AmqpError, Link, Sender};
 use flowlift_common::steer::{Hold, SteerEvent, Steering};
 use flowlift_common::topology::parked_queue;
+use flowlift_common::trace::Traces;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -33,6 +35,7 @@ use crate::permits::{Permit, Permits};
 use crate::project::{Action, Arrival, Event, Landing, Limits, PlanAsk, Project, Settlement};
 use crate::rates::Rates;
 use crate::settle;
+use crate::trail::Trail;
 
 /// After a look that Azkaban did not answer, the next try.
 const LOOK_RETRY_MS: u64 = 60_000;
@@ -54,6 +57,8 @@ pub struct Tools {
     pub permits: Permits,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Where it is told what batches went through.
+    pub traces: Traces,
     /// Whether the broker was heard of late.
     pub lease: Lease,
     /// Looks to be taken later; they outlive a lost connection.
@@ -79,6 +84,8 @@ struct Room {
     timer: Option<u64>,
     /// It tries for all whether Azkaban is back.
     probing: bool,
+    /// What its batch went through, where anybody wants to know.
+    trail: Option<Trail>,
 }
 
 /// An answer on its way back.
@@ -257,6 +264,10 @@ impl Floor {
             permit: None,
             timer: None,
             probing: false,
+            trail: self.tools.traces.is_on().then(|| {
+                let consumer = self.tools.consumer.to_string();
+                Trail::new(project.clone(), consumer)
+            }),
         }
     }
 
@@ -382,12 +393,14 @@ impl Floor {
         let Some(room) = self.rooms.get_mut(key) else {
             return Vec::new();
         };
+        told::heard(room, &event, &self.tools.traces);
         let fenced = room.heart.is_fenced().then(|| room.heart.in_phase_for(now));
         self.watch(key, &event, now);
         let Some(room) = self.rooms.get_mut(key) else {
             return Vec::new();
         };
         let actions = room.heart.handle(event, now);
+        told::asked(room, &actions, &self.held);
         if let Some(waited) = fenced.filter(|_| !room.heart.is_fenced()) {
             self.tools.metrics.fenced(waited);
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use flowlift_azkaban::ProjectName;
 use flowlift_common::envelope::{DecodeError, MAX_BYTES};
 use flowlift_common::parts::{self, Damaged, Named, Stored};
+use flowlift_common::trace::TraceContext;
 use flowlift_common::{Envelope, amqp};
 use lapin::Channel;
 use lapin::message::Delivery;
@@ -124,6 +125,12 @@ impl Held {
         at.map_or_else(String::new, |at| {
             format!(", published {}", at.strftime("%Y-%m-%d"))
         })
+    }
+
+    /// The trace it belongs to.
+    #[must_use]
+    pub fn trace(&self) -> Option<TraceContext> {
+        amqp::trace_of(&self.delivery.properties)
     }
 
     /// The channel it came on.

@@ -1,7 +1,7 @@
 //! The consumer: gathers what waits for a project, plans it on the project's present content, uploads once, reads it back.
 //!
 //! Pure rooms: [`base`], [`plan`], [`prepare`], [`pack`], [`project`] (the heart), [`judge`], [`schedules`], [`account`],
-//! [`breaker`], [`rendezvous`]. Shell rooms carry actions out and feed answers back:
+//! [`breaker`], [`rendezvous`], [`trail`]. Shell rooms carry actions out and feed answers back:
 //! [`session`] holds one connection to RabbitMQ, [`floor`] the projects in hand, [`hands`] the calls to Azkaban.
 
 pub mod account;
@@ -34,5 +34,6 @@ pub mod schedules;
 pub mod session;
 pub mod settle;
 pub mod shards;
+pub mod trail;
 pub mod waiting;
 pub mod work;

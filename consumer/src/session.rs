@@ -10,6 +10,7 @@ use flowlift_common::amqp::{self, AmqpError, Link, Needs, Sender, Wishes};
 use flowlift_common::ledger;
 use flowlift_common::steer::SteerEvent;
 use flowlift_common::topology::{PREFETCH, Retention, shard_of};
+use flowlift_common::trace::Traces;
 use lapin::Consumer;
 use lapin::message::Delivery;
 use tokio::sync::mpsc;
@@ -52,6 +53,8 @@ pub struct Setup {
     pub client: Client,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Where it is told what batches went through.
+    pub traces: Traces,
     /// K.
     pub shards: u16,
     /// How long outcomes are kept.
@@ -179,6 +182,7 @@ impl<'s> Session<'s> {
             attempts,
             permits: permits.clone(),
             metrics: Arc::clone(&setup.metrics),
+            traces: setup.traces.clone(),
             lease: lease.clone(),
             looks: Arc::clone(&setup.looks.0),
             began: setup.looks.1,

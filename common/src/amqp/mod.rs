@@ -38,7 +38,7 @@ pub use parts::{FetchError, Parcel, delete_parts, fetch_parts, named, send_parts
 pub use publisher::{Notice, Outgoing, Publisher};
 pub use record::{Needs, agree, look_at_record, permits, set_permits};
 pub use run::OpenRun;
-pub use send::{Headers, Sender, properties};
+pub use send::{Headers, Sender, properties, trace_of, with_trace};
 pub use setup::set_up;
 pub use standing::standing;
 pub use stream::{Read, Start, StreamReader};

@@ -15,10 +15,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::declare::declare_again;
 use super::parts::{Parcel, declare_parts, delete_parts};
+use super::send::with_trace;
 use super::{AmqpError, Headers, Link, properties, send};
 use crate::backoff::Backoff;
 use crate::envelope::{Envelope, Packed};
 use crate::parts;
+use crate::trace::TraceContext;
 
 /// Messages sent and not yet confirmed. Wider brings little (measured), narrower costs rate.
 const WINDOW: usize = 500;
@@ -71,6 +73,15 @@ impl Outgoing {
             properties: properties(&headers),
             tag,
         }
+    }
+
+    /// With the trace it belongs to, for whoever works it off.
+    #[must_use]
+    pub fn traced(mut self, trace: Option<&TraceContext>) -> Self {
+        if let Some(trace) = trace {
+            self.properties = with_trace(self.properties, trace);
+        }
+        self
     }
 }
 

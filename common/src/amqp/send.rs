@@ -12,6 +12,7 @@ use super::declare::declare_again;
 use super::{AmqpError, Link, standing};
 use crate::envelope::Envelope;
 use crate::parts::{BYTES, COUNT, Named, SHA256};
+use crate::trace::{TRACEPARENT, TraceContext};
 
 impl Headers {
     /// With the publisher that was noted before.
@@ -81,6 +82,26 @@ pub fn properties(headers: &Headers) -> BasicProperties {
         .with_content_encoding("gzip".into())
         .with_delivery_mode(2)
         .with_headers(table)
+}
+
+/// The message with the trace it belongs to.
+#[must_use]
+pub fn with_trace(properties: BasicProperties, trace: &TraceContext) -> BasicProperties {
+    let mut table = properties.headers().clone().unwrap_or_default();
+    let text = AMQPValue::LongString(trace.to_string().into());
+    table.insert(TRACEPARENT.into(), text);
+    properties.with_headers(table)
+}
+
+/// The trace a message belongs to, where it says so in the form of the standard. Anybody can write it, and nothing hangs on it.
+#[must_use]
+pub fn trace_of(properties: &BasicProperties) -> Option<TraceContext> {
+    let table = properties.headers().as_ref()?;
+    match table.inner().get(TRACEPARENT)? {
+        AMQPValue::LongString(text) => TraceContext::parse(std::str::from_utf8(text.as_bytes()).ok()?),
+        AMQPValue::ShortString(text) => TraceContext::parse(text.as_str()),
+        _ => None,
+    }
 }
 
 /// Where stands who published a message that somebody else passed on; RabbitMQ has verified it when that one took it.
@@ -324,6 +345,33 @@ mod tests {
         assert_eq!(noted(&passed_on(&parked)).as_deref(), Some("producer"));
         let own = passed_on(&signed(properties(&Headers::default()), "consumer"));
         assert_eq!(noted(&own), None);
+    }
+
+    #[test]
+    fn the_trace_of_a_message_outlives_its_being_passed_on_and_what_is_no_trace_hurts_nobody() {
+        let plain = properties(&Headers::default());
+        assert_eq!(trace_of(&plain), None);
+        let trace = TraceContext::fresh();
+        let traced = with_trace(plain, &trace);
+        assert_eq!(trace_of(&traced), Some(trace));
+        assert_eq!(trace_of(&passed_on(&traced)), Some(trace));
+        for foreign in [
+            AMQPValue::LongString("00-trace".into()),
+            AMQPValue::LongString(vec![0xff; 55].into()),
+            AMQPValue::LongLongInt(7),
+            AMQPValue::Void,
+        ] {
+            let mut table = FieldTable::default();
+            table.insert(TRACEPARENT.into(), foreign);
+            assert_eq!(trace_of(&BasicProperties::default().with_headers(table)), None);
+        }
+        let mut table = FieldTable::default();
+        let short = AMQPValue::ShortString(trace.to_string().into());
+        table.insert(TRACEPARENT.into(), short);
+        assert_eq!(
+            trace_of(&BasicProperties::default().with_headers(table)),
+            Some(trace)
+        );
     }
 
     #[test]

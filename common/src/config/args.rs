@@ -115,6 +115,15 @@ pub struct SettingsArgs {
         global = true
     )]
     pub outcomes_bytes: Option<String>,
+    /// Send traces to the OpenTelemetry collector there, by OTLP over HTTP: http(s)://host:4318 [default: no traces]
+    #[arg(
+        long,
+        env = "FLOWLIFT_TRACES",
+        hide_env_values = true,
+        value_name = "URL",
+        global = true
+    )]
+    pub traces: Option<String>,
     /// Use [target.NAME] of the settings file
     #[arg(
         long,

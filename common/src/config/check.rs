@@ -28,6 +28,24 @@ pub(super) fn azkaban_url(url: &str, origin: &Origin) -> Result<String, Settings
     })
 }
 
+/// The collector's address; `built`: whether this program can send traces.
+pub(super) fn traces(url: &str, origin: &Origin, built: bool) -> Result<String, SettingsError> {
+    let url = address::normalise(url).map_err(|reason| SettingsError::Value {
+        name: "traces",
+        origin: origin.to_string(),
+        value: address::without_secret(url),
+        expected: "http(s)://host:port of an OpenTelemetry collector (credentials go into OTEL_EXPORTER_OTLP_HEADERS)",
+        reason,
+    })?;
+    if built {
+        Ok(url)
+    } else {
+        Err(SettingsError::TracesNotBuilt {
+            origin: origin.to_string(),
+        })
+    }
+}
+
 /// K.
 pub(super) fn shards(shards: u16, origin: &Origin) -> Result<(), SettingsError> {
     if (1..=1024).contains(&shards) {

@@ -45,6 +45,20 @@ pub enum SettingsError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Traces are wanted from a program that has none.
+    #[error(
+        "traces are set by {origin}, but this program was built without them: the released programs and the image have them, an own build needs `--features traces`"
+    )]
+    TracesNotBuilt {
+        /// Where the setting came from.
+        origin: String,
+    },
+    /// Traces are wanted, and the surroundings do not allow them.
+    #[error("traces cannot be sent: {reason}")]
+    Traces {
+        /// Why.
+        reason: String,
+    },
     /// The password file is missing or may not be read.
     #[error("password file {} cannot be read: {source}", path.display())]
     PasswordFile {

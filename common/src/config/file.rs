@@ -23,6 +23,7 @@ pub(super) struct File {
     pub shards: Option<u16>,
     pub outcomes_age: Option<String>,
     pub outcomes_bytes: Option<String>,
+    pub traces: Option<String>,
     pub target: Option<BTreeMap<String, Target>>,
 }
 
@@ -42,6 +43,7 @@ pub(super) struct Target {
     pub shards: Option<u16>,
     pub outcomes_age: Option<String>,
     pub outcomes_bytes: Option<String>,
+    pub traces: Option<String>,
     #[serde(default)]
     pub protected: bool,
 }

@@ -94,6 +94,67 @@ fn an_empty_variable_is_as_good_as_none() {
 }
 
 #[test]
+fn traces_are_off_until_somebody_sets_an_address() {
+    let settings = load(
+        &SettingsArgs::default(),
+        &[("OTEL_TRACES_EXPORTER", "otlp")],
+        None,
+    )
+    .unwrap();
+    assert_eq!(settings.traces, None);
+    assert!(settings.origins().iter().all(|row| row.name != "traces"));
+    let empty = SettingsArgs {
+        traces: Some(String::new()),
+        ..Default::default()
+    };
+    assert_eq!(load(&empty, &[], Some("traces = \"\"")).unwrap().traces, None);
+}
+
+#[test]
+fn a_program_without_traces_says_so_and_one_with_them_takes_the_address() {
+    let origin = Origin::Environment("FLOWLIFT_TRACES");
+    assert_eq!(
+        check::traces("http://Collector:4318/", &origin, true).unwrap(),
+        "http://collector:4318"
+    );
+    assert_eq!(
+        check::traces("http://collector:4318", &origin, false)
+            .unwrap_err()
+            .to_string(),
+        "traces are set by environment FLOWLIFT_TRACES, but this program was built without them: the released programs and the image have them, an own build needs `--features traces`"
+    );
+    let secret = check::traces("http://me:s3cret@collector", &origin, true).unwrap_err();
+    let secret = secret.to_string();
+    assert!(
+        secret.contains("OTEL_EXPORTER_OTLP_HEADERS") && !secret.contains("s3cret"),
+        "{secret}"
+    );
+    assert_eq!(
+        check::traces("collector:4318", &Origin::Flag("--traces"), true)
+            .unwrap_err()
+            .to_string(),
+        "traces from --traces is \"collector:4318\", expected http(s)://host:port of an OpenTelemetry collector (credentials go into OTEL_EXPORTER_OTLP_HEADERS): it does not begin with http:// or https://"
+    );
+}
+
+#[test]
+fn the_address_for_traces_can_stand_in_the_file_and_for_a_target() {
+    let file = "traces = \"http://all:4318\"\n[target.night]\ntraces = \"http://night:4318\"\n";
+    for (target, url) in [(None, "http://all:4318"), (Some("night"), "http://night:4318")] {
+        let args = SettingsArgs {
+            target: target.map(str::to_owned),
+            ..Default::default()
+        };
+        let loaded = load(&args, &[], Some(file));
+        if trace::BUILT {
+            assert_eq!(loaded.unwrap().traces.as_deref(), Some(url));
+        } else {
+            assert!(matches!(loaded, Err(SettingsError::TracesNotBuilt { .. })));
+        }
+    }
+}
+
+#[test]
 fn no_secret_is_shown() {
     let args = SettingsArgs {
         amqp_url: Some("amqp://me:s3cret@rabbit:5672/%2f".into()),

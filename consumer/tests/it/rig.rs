@@ -13,6 +13,7 @@ use flowlift_common::envelope::{Rules, VERSION};
 use flowlift_common::fold::RunState;
 use flowlift_common::ledger::{self, Outcome, RunEvent, Settled};
 use flowlift_common::topology::{OUTCOMES, RUNS, Retention, shard_of, shard_queue};
+use flowlift_common::trace::Traces;
 use flowlift_common::{Act, Body, Change, Envelope, RunId, Schedule, Upsert};
 use flowlift_consumer::metrics::Metrics;
 use flowlift_consumer::names;
@@ -82,6 +83,7 @@ impl Rig {
             name: claimed.text,
             client: self.client.clone(),
             metrics: Arc::new(Metrics::default()),
+            traces: Traces::default(),
             shards: SHARDS,
             retention: Retention::default(),
             permits: Some(4),

@@ -17,9 +17,12 @@ mod topology;
 mod verify;
 mod wait;
 
+use std::time::Duration;
+
 use flowlift_azkaban::client::{Client, ClientConfig};
 use flowlift_common::config::Settings;
 use flowlift_common::shutdown::Shutdown;
+use flowlift_common::trace::Traces;
 use secrecy::SecretString;
 
 use crate::cli::{Cli, Command, Common, MetricsArgs, Topology};
@@ -38,13 +41,20 @@ pub struct Context {
     pub json: bool,
     /// What a run came to so far.
     pub totals: Totals,
+    /// Where publishings are told of.
+    pub traces: Traces,
 }
+
+/// How long a collector may take for the last traces.
+const LAST_TRACES: Duration = Duration::from_secs(2);
 
 impl Context {
     /// Of the flags every command knows.
     pub fn new(common: &Common, reporter: Reporter) -> Result<Self, Failure> {
+        let settings = Settings::load(&common.settings)?;
         Ok(Self {
-            settings: Settings::load(&common.settings)?,
+            traces: Traces::start(settings.traces.as_deref(), "flowlift")?,
+            settings,
             reporter,
             json: common.json,
             totals: Totals::default(),
@@ -87,29 +97,35 @@ impl Context {
 /// Runs a command.
 pub async fn run(cli: Cli, reporter: Reporter) -> Result<(), Failure> {
     let context = Context::new(&cli.common, reporter)?;
+    let ended = command(&context, cli).await;
+    context.traces.flush(LAST_TRACES).await;
+    ended
+}
+
+async fn command(context: &Context, cli: Cli) -> Result<(), Failure> {
     if cli.command.writes() {
         confirm::target(&context.settings, cli.common.confirm_target.as_deref())?;
     }
     match cli.command {
-        Command::Publish(args) if args.dry_run => publish::run(&context, &args).await,
-        Command::Publish(args) => told(&context, &args.metrics, publish::run(&context, &args)).await,
-        Command::Demo(args) => demo::run(&context, &args).await,
-        Command::Delete(args) => delete::run(&context, &args).await,
-        Command::Wait(args) => told(&context, &args.metrics, wait::run(&context, &args)).await,
-        Command::Runs(args) => runs::run(&context, &args).await,
-        Command::Show(args) => show::run(&context, &args).await,
-        Command::Report(args) => report::run(&context, &args).await,
-        Command::Status(args) => status::run(&context, &args).await,
-        Command::Cancel(args) => steer::cancel(&context, &args).await,
-        Command::Pause(args) => steer::pause(&context, &args).await,
-        Command::Resume(args) => steer::resume(&context, &args).await,
-        Command::Verify(args) => verify::run(&context, &args).await,
-        Command::List(args) => list::run(&context, &args).await,
-        Command::Export(args) => export::run(&context, &args).await,
-        Command::Dead(command) => dead::run(&context, &command).await,
-        Command::Config(args) => config::run(&context, &args),
-        Command::Doctor(args) => doctor::run(&context, &args).await,
-        Command::Topology(Topology::Show) => topology::show(&context).await,
+        Command::Publish(args) if args.dry_run => publish::run(context, &args).await,
+        Command::Publish(args) => told(context, &args.metrics, publish::run(context, &args)).await,
+        Command::Demo(args) => demo::run(context, &args).await,
+        Command::Delete(args) => delete::run(context, &args).await,
+        Command::Wait(args) => told(context, &args.metrics, wait::run(context, &args)).await,
+        Command::Runs(args) => runs::run(context, &args).await,
+        Command::Show(args) => show::run(context, &args).await,
+        Command::Report(args) => report::run(context, &args).await,
+        Command::Status(args) => status::run(context, &args).await,
+        Command::Cancel(args) => steer::cancel(context, &args).await,
+        Command::Pause(args) => steer::pause(context, &args).await,
+        Command::Resume(args) => steer::resume(context, &args).await,
+        Command::Verify(args) => verify::run(context, &args).await,
+        Command::List(args) => list::run(context, &args).await,
+        Command::Export(args) => export::run(context, &args).await,
+        Command::Dead(command) => dead::run(context, &command).await,
+        Command::Config(args) => config::run(context, &args),
+        Command::Doctor(args) => doctor::run(context, &args).await,
+        Command::Topology(Topology::Show) => topology::show(context).await,
     }
 }
 

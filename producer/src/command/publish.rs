@@ -15,7 +15,7 @@ use crate::check::{Checked, Findings, alone, check};
 use crate::cli::PublishArgs;
 use crate::exit::Failure;
 use crate::prepare;
-use crate::publish::{Feed, Job, Published, publish};
+use crate::publish::{Feed, Job, Published, Traced, publish};
 use crate::source::{Item, Place, Source};
 use crate::wait::{Ended, Judged, Wanted};
 use crate::words::{count, count_are, some, span};
@@ -164,8 +164,15 @@ pub(super) async fn queued(
     feed: Feed,
     shutdown: &Shutdown,
 ) -> Result<Published, Failure> {
-    let opened = |run: RunId| say_run(context, run);
-    publish(&context.settings, job, feed, &context.reporter, shutdown, opened).await
+    let traced = Traced::begin(&context.traces, "publish");
+    let opened = |run: RunId| {
+        traced.opened(run);
+        say_run(context, run)
+    };
+    let (settings, reporter, trace) = (&context.settings, &context.reporter, traced.context());
+    let published = publish(settings, job, feed, trace, reporter, shutdown, opened).await;
+    traced.end(settings, &published);
+    published
 }
 
 /// In JSON the run stands in the one object at the end; for people it is known as soon as it can be waited for.

@@ -7,6 +7,7 @@ use flowlift_common::config::Settings;
 use flowlift_common::ledger::{self, DeadLetter, RunEvent};
 use flowlift_common::shutdown::Shutdown;
 use flowlift_common::topology::{RUNS, shard_of, shard_queue};
+use flowlift_common::trace::TraceContext;
 use flowlift_common::{Change, Envelope, RunId};
 
 use super::desk::Desk;
@@ -36,6 +37,8 @@ pub struct Again<'a> {
     pub owner: String,
     /// How many there are.
     pub total: u64,
+    /// The trace the run belongs to.
+    pub trace: Option<TraceContext>,
 }
 
 impl Again<'_> {
@@ -229,7 +232,7 @@ impl Sending<'_> {
         }
         let fresh = changes.len() as u64;
         Ok(Work {
-            send: messages(&frame, changes, self.shards)?,
+            send: messages(&frame, changes, self.shards, self.again.trace)?,
             rest,
             changes: Some((frame.project, fresh)),
             unread: 0,
@@ -238,14 +241,19 @@ impl Sending<'_> {
 }
 
 /// Packs changes; each message holds one range without gaps, so that an unreadable one can be accounted for by its headers.
-fn messages(frame: &Envelope, changes: Vec<Change>, shards: u16) -> Result<Vec<Outgoing>, Failure> {
+fn messages(
+    frame: &Envelope,
+    changes: Vec<Change>,
+    shards: u16,
+    trace: Option<TraceContext>,
+) -> Result<Vec<Outgoing>, Failure> {
     let queue = shard_queue(shard_of(&frame.project, shards));
     let mut messages = Vec::new();
     for range in without_gaps(changes) {
         let packed = frame
             .pack(range)
             .map_err(|error| Failure::Bug(error.to_string()))?;
-        let message = |one| Outgoing::of(frame, one, queue.clone(), 0);
+        let message = |one| Outgoing::of(frame, one, queue.clone(), 0).traced(trace.as_ref());
         messages.extend(packed.into_iter().map(message));
     }
     Ok(messages)
@@ -275,6 +283,7 @@ mod tests {
             &without_changes(&letter.envelope),
             letter.envelope.changes.clone(),
             8,
+            None,
         )
         .unwrap();
         let seqs: Vec<Vec<u64>> = sent

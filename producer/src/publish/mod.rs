@@ -4,6 +4,7 @@ mod feed;
 pub mod outbox;
 mod sending;
 mod tally;
+mod traced;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ use flowlift_common::ledger::{self, RunEvent};
 use flowlift_common::order::RunId;
 use flowlift_common::shutdown::Shutdown;
 use flowlift_common::topology::{RUNS, Record};
+use flowlift_common::trace::TraceContext;
 use tokio_util::sync::CancellationToken;
 
 use crate::check::Findings;
@@ -28,6 +30,7 @@ use sending::{End, Sending};
 use tally::{Tally, listener};
 
 pub use feed::Feed;
+pub use traced::Traced;
 
 /// After the first signal, how long is waited for confirms of what was sent.
 const LAST_CONFIRMS: Duration = Duration::from_secs(10);
@@ -80,11 +83,13 @@ impl Published {
 
 /// Connects, declares, agrees; then publishes.
 ///
-/// `opened` hears the run's id as soon as the run is open: whatever happens later, it can be waited for.
+/// `opened` hears the run's id as soon as the run is open: whatever happens later, it can be waited for. All messages belong to
+/// the trace.
 pub async fn publish(
     settings: &Settings,
     job: &Job,
     feed: Feed,
+    trace: Option<TraceContext>,
     reporter: &Reporter,
     shutdown: &Shutdown,
     opened: impl FnOnce(RunId) -> Result<(), Failure>,
@@ -112,6 +117,7 @@ pub async fn publish(
         deadline_ms: job.deadline_ms,
         wire,
         shards: settings.shards,
+        trace,
     };
     let mut sending = Sending {
         publisher,

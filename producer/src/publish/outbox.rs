@@ -6,6 +6,7 @@ use flowlift_azkaban::ProjectName;
 use flowlift_common::amqp::Outgoing;
 use flowlift_common::envelope::{GROUP_BYTES, MAX_CHANGES, PackError, Rules};
 use flowlift_common::topology::{shard_of, shard_queue};
+use flowlift_common::trace::TraceContext;
 use flowlift_common::{Act, Body, Change, Envelope, RunId};
 
 /// What may wait in all groups together, in bytes before packing.
@@ -32,6 +33,8 @@ pub struct Frame {
     pub wire: u32,
     /// K.
     pub shards: u16,
+    /// The trace the run belongs to.
+    pub trace: Option<TraceContext>,
 }
 
 /// A message and what it is about.
@@ -182,7 +185,7 @@ impl Outbox {
         let ready = packed.into_iter().map(|one| Ready {
             message: {
                 let tag = tag(place, one.changes);
-                Outgoing::of(&envelope, one, queue.clone(), tag)
+                Outgoing::of(&envelope, one, queue.clone(), tag).traced(self.frame.trace.as_ref())
             },
         });
         Ok(ready.collect())
@@ -261,6 +264,7 @@ mod tests {
             deadline_ms: None,
             wire: 1,
             shards: 8,
+            trace: None,
         }
     }
 

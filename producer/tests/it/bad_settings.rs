@@ -12,7 +12,7 @@ fn a_mistake_in_a_settings_file_is_told_with_its_line() {
     person.is_refused(
         "publish --project p --flows 1",
         78,
-        "flowlift.toml:2: unknown field `amqp`, expected one of `amqp_url`, `amqp_password_file`, `amqp_ca_file`, `amqp_cert_file`, `amqp_key_file`, `azkaban_url`, `azkaban_ca_file`, `user`, `password_file`, `shards`, `outcomes_age`, `outcomes_bytes`, `target`",
+        "flowlift.toml:2: unknown field `amqp`, expected one of `amqp_url`, `amqp_password_file`, `amqp_ca_file`, `amqp_cert_file`, `amqp_key_file`, `azkaban_url`, `azkaban_ca_file`, `user`, `password_file`, `shards`, `outcomes_age`, `outcomes_bytes`, `traces`, `target`",
     );
     person.is_refused(
         "config --config gone.toml",
@@ -108,6 +108,17 @@ fn an_address_that_is_none_is_told_without_its_password() {
         said.err
     );
     assert!(!said.err.contains("s3cret"));
+}
+
+#[cfg(not(feature = "traces"))]
+#[test]
+fn traces_that_this_program_was_not_built_with_are_refused_at_once() {
+    let person = Person::new().with("FLOWLIFT_TRACES", "http://127.0.0.1:4318");
+    person.is_refused(
+        "publish --project p --flows 1",
+        78,
+        "traces are set by environment FLOWLIFT_TRACES, but this program was built without them: the released programs and the image have them, an own build needs `--features traces`",
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::dead::history;
 use crate::dead::letter::{Letter, entries};
 use crate::dead::overtaken::{Scope, Watch};
 use crate::exit::Failure;
+use crate::publish::Traced;
 use crate::words::{count, count_are, some};
 
 /// Newer changes named in a question.
@@ -65,6 +66,7 @@ pub(super) async fn run(context: &Context, args: &DeadRequeueArgs) -> Result<(),
         }
     }
     let shutdown = context.watch_signals()?;
+    let traced = Traced::begin(&context.traces, "requeue");
     let again = Again {
         settings: &context.settings,
         picked: &counted.picked,
@@ -72,9 +74,14 @@ pub(super) async fn run(context: &Context, args: &DeadRequeueArgs) -> Result<(),
         as_new: args.as_new,
         owner: counted.owner(),
         total,
+        trace: traced.context(),
     };
-    let opened = |run| publish::say_run(context, run);
+    let opened = |run| {
+        traced.opened(run);
+        publish::say_run(context, run)
+    };
     let published = again.run(&desk, reporter, &shutdown, opened).await;
+    traced.end(&context.settings, &published);
     desk.close().await;
     publish::followed(
         context,

@@ -12,7 +12,7 @@ use super::compared::Compared;
 use super::{Context, Wanted};
 use crate::cli::VerifyArgs;
 use crate::exit::Failure;
-use crate::publish::{Feed, Job, Published, publish};
+use crate::publish::{Feed, Job, Published, Traced, publish};
 use crate::source::{Item, Place, Source};
 use crate::wait::{self, Summary, wait};
 use crate::words::{count, count_are};
@@ -33,11 +33,16 @@ pub(super) async fn run(
     };
     before.lines().iter().for_each(|line| reporter.say(line));
     let shutdown = context.watch_signals()?;
+    let traced = Traced::begin(&context.traces, "repair");
     let opened = |run| {
+        traced.opened(run);
         reporter.say(&format!("{} is queued as run {run}", job.describe));
         Ok(())
     };
-    let published = publish(&context.settings, &job, feed, reporter, &shutdown, opened).await?;
+    let (settings, trace) = (&context.settings, traced.context());
+    let published = publish(settings, &job, feed, trace, reporter, &shutdown, opened).await;
+    traced.end(settings, &published);
+    let published = published?;
     let run = published.run;
     if published.partial {
         return Err(Failure::Interrupted(format!(
