@@ -9,6 +9,7 @@ use lapin::{BasicProperties, Channel, ConnectionStatus, ErrorKind};
 use tokio::time::timeout;
 
 use super::declare::declare_again;
+use super::header::text;
 use super::{AmqpError, Link, standing};
 use crate::envelope::Envelope;
 use crate::parts::{BYTES, COUNT, Named, SHA256};
@@ -96,12 +97,8 @@ pub fn with_trace(properties: BasicProperties, trace: &TraceContext) -> BasicPro
 /// The trace a message belongs to, where it says so in the form of the standard. Anybody can write it, and nothing hangs on it.
 #[must_use]
 pub fn trace_of(properties: &BasicProperties) -> Option<TraceContext> {
-    let table = properties.headers().as_ref()?;
-    match table.inner().get(TRACEPARENT)? {
-        AMQPValue::LongString(text) => TraceContext::parse(std::str::from_utf8(text.as_bytes()).ok()?),
-        AMQPValue::ShortString(text) => TraceContext::parse(text.as_str()),
-        _ => None,
-    }
+    let headers = properties.headers().as_ref()?;
+    TraceContext::parse(&text(headers, TRACEPARENT)?)
 }
 
 /// Where stands who published a message that somebody else passed on; RabbitMQ has verified it when that one took it.

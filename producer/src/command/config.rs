@@ -4,7 +4,8 @@ use clap::CommandFactory as _;
 use serde_json::{Map, json};
 
 use super::Context;
-use crate::cli::{Cli, ConfigArgs};
+use crate::cli::Cli;
+use crate::cli::setting::ConfigArgs;
 use crate::exit::{Failure, printed};
 use crate::table::table;
 

@@ -6,7 +6,8 @@ use clap::Parser as _;
 use serde_json::json;
 
 use super::{Context, publish};
-use crate::cli::{Cli, Command, DemoArgs, PublishArgs};
+use crate::cli::setting::DemoArgs;
+use crate::cli::{Cli, Command, PublishArgs};
 use crate::exit::Failure;
 use crate::words::{count, span};
 

@@ -1,7 +1,7 @@
 //! `flowlift doctor`.
 
 use super::Context;
-use crate::cli::DoctorArgs;
+use crate::cli::setting::DoctorArgs;
 use crate::doctor::azkaban::{self, Depth};
 use crate::doctor::{Chapter, Finding, Verdict, broker, json, words, worst};
 use crate::exit::Failure;
