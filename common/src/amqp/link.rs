@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use flowlift_azkaban::tls::PlainWarning;
+use futures_util::future::join_all;
 use lapin::protocol::AMQPErrorKind;
 use lapin::tcp::{AMQPUriTcpExt as _, RustlsConnector};
 use lapin::uri::{AMQPScheme, AMQPUri};
@@ -175,14 +176,7 @@ impl Link {
     /// [`AmqpError::BadUrl`], [`AmqpError::Unreachable`], [`AmqpError::Nowhere`], [`AmqpError::Access`],
     /// [`AmqpError::TooOld`].
     pub async fn connect(url: &str, name: &str) -> Result<Self, AmqpError> {
-        let address = Address::parse(url).map_err(|reason| AmqpError::BadUrl {
-            text: without_secret(url),
-            reason,
-        })?;
-        let tls = match url.starts_with("amqps:") {
-            true => Some(tls::client(address.files())?),
-            false => None,
-        };
+        let (address, tls) = read(url)?;
         let mut tried = Vec::new();
         for node in address.from(rand::random::<u32>() as usize) {
             match Self::connect_to(node.clone(), name, tls.as_ref()).await {
@@ -200,6 +194,20 @@ impl Link {
                 Err(AmqpError::Nowhere { tried })
             }
         }
+    }
+
+    /// Asks each node of an address for its greeting: how many nodes it names, and why those are of no use that give none.
+    ///
+    /// # Errors
+    /// [`AmqpError::BadUrl`], or what is wrong with the files for TLS.
+    pub async fn greetings(url: &str) -> Result<(usize, Vec<AmqpError>), AmqpError> {
+        let (address, tls) = read(url)?;
+        let asking = address.from(0).map(async |node| {
+            let broker = label(node);
+            probe::version(node, &broker, tls.as_ref()).await.err()
+        });
+        let answers = join_all(asking).await;
+        Ok((answers.len(), answers.into_iter().flatten().collect()))
     }
 
     async fn connect_to(
@@ -317,6 +325,19 @@ impl Link {
             Err(_) => tracing::debug!("the broker did not answer the closing of the connection"),
         }
     }
+}
+
+/// An address and, where it wants TLS, the settings for it.
+fn read(url: &str) -> Result<(Address, Option<Arc<ClientConfig>>), AmqpError> {
+    let address = Address::parse(url).map_err(|reason| AmqpError::BadUrl {
+        text: without_secret(url),
+        reason,
+    })?;
+    let tls = match url.starts_with("amqps:") {
+        true => Some(tls::client(address.files())?),
+        false => None,
+    };
+    Ok((address, tls))
 }
 
 /// What was tried, each with its reason: `3 addresses: a:5672/: ...; b:5672/: ...`.

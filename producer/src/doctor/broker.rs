@@ -43,6 +43,10 @@ pub async fn examine(settings: &Settings) -> (Vec<Finding>, Known) {
         "reached",
         format!("{}, RabbitMQ {version}", link.broker()),
     )];
+    match Link::greetings(settings.amqp_url()).await {
+        Ok((named, away)) => findings.extend(nodes(named, &away)),
+        Err(error) => findings.push(trouble("nodes", &error)),
+    }
     findings.push(match round_trip(&link).await {
         Ok(took) => Finding::good(
             "rights",
@@ -116,6 +120,29 @@ async fn at_work(link: &Link, record: &Record) -> Result<Now, AmqpError> {
         unsettled: Default::default(),
         at_ms: now_ms(),
     })
+}
+
+/// The nodes of a cluster that the address names; nothing where it names one alone.
+pub(super) fn nodes(named: usize, away: &[AmqpError]) -> Option<Finding> {
+    if named < 2 {
+        return None;
+    }
+    if away.is_empty() {
+        return Some(Finding::good(
+            "nodes",
+            format!("all {named} of the address answer"),
+        ));
+    }
+    let reasons: Vec<String> = away.iter().map(ToString::to_string).collect();
+    Some(Finding::hint(
+        "nodes",
+        format!(
+            "no answer from {} of the {named} nodes in the address: {}",
+            away.len(),
+            reasons.join("; ")
+        ),
+        "start them again, or correct the address: a cluster works only as long as most of its nodes do",
+    ))
 }
 
 /// Why RabbitMQ cannot be used at all.

@@ -187,3 +187,23 @@ fn people_and_programs_read_the_same() {
     assert_eq!(json(&chapters)["findings"][1]["advice"], "flowlift dead list");
     assert_eq!(worst(&chapters), Verdict::Hint);
 }
+
+#[test]
+fn a_node_of_a_cluster_that_is_away_is_named_while_the_others_work() {
+    assert_eq!(broker::nodes(1, &[]), None, "no cluster");
+    assert_eq!(broker::nodes(3, &[]).unwrap().verdict, Verdict::Good);
+    let away = AmqpError::Unreachable {
+        broker: "rabbit-2:5672/".into(),
+        reason: "Connection refused (os error 111)".into(),
+    };
+    let found = broker::nodes(3, &[away]).unwrap();
+    assert_eq!(found.verdict, Verdict::Hint);
+    assert!(
+        found
+            .seen
+            .starts_with("no answer from 1 of the 3 nodes in the address: ")
+            && found.seen.contains("rabbit-2:5672/"),
+        "{}",
+        found.seen
+    );
+}

@@ -105,6 +105,28 @@ async fn what_is_there_is_tried_and_what_is_missing_is_told() {
     assert!(!shown.out.contains("s3cret"), "{}", shown.out);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_does_not_answer_is_named_beside_one_that_does() {
+    let Some(vhost) = Vhost::new() else { return };
+    let url = vhost.user_with("doctor", "pa55word", [".*"; 3]);
+    let (head, path) = url.rsplit_once('/').unwrap();
+    let person = vhost
+        .person()
+        .with("FLOWLIFT_AMQP_URL", &format!("{head},127.0.0.1:1/{path}"))
+        .with("FLOWLIFT_AMQP_PASSWORD", "pa55word")
+        .with("FLOWLIFT_AZKABAN_URL", "http://127.0.0.1:1");
+    let said = person.calls(&words("doctor"));
+    for line in [
+        "ok    reached      127.0.0.1:",
+        "hint  nodes        no answer from 1 of the 2 nodes in the address: RabbitMQ at 127.0.0.1:1/",
+        "-> start them again, or correct the address",
+        "ok    rights",
+    ] {
+        assert!(said.out.contains(line), "{line}\n{}", said.out);
+    }
+    assert!(!said.out.contains("pa55word"));
+}
+
 #[test]
 fn who_is_not_there_is_told_with_what_to_do() {
     // ports of nobody
