@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use crate::state::lock;
+use crate::state::{lock, now_ms};
 use crate::wire::answer::Outcome;
 
 /// Counters of a running server.
@@ -57,8 +56,7 @@ impl Counters {
 
     /// An upload was stored to its end.
     pub(crate) fn upload_installed(&self) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let now_ms = u64::try_from(now_ms()).unwrap_or_default();
         self.last_installed_ms.fetch_max(now_ms, Ordering::SeqCst);
         self.installed.fetch_add(1, Ordering::SeqCst);
     }
