@@ -6,8 +6,10 @@
 //! once. It goes first and comes last, so whoever dies in between leaves its work to be done again.
 //!
 //! A classic queue lives on one node. While that is away RabbitMQ (tried on 4.0.5) ends the subscriptions at once, answers
-//! nothing to who asks for the queue or subscribes to it, and deletes it when told to. What was left unanswered is answered
-//! then, so the tokens are laid anew at another of [`PLACES`]: at the same one a late subscription would swallow one.
+//! nothing to who asks for the queue or subscribes to it, and deletes it when told to; it does not come back with its node
+//! then. What was left unanswered is answered when the tokens are laid anew: a late subscription may get one, and gives it back
+//! with its channel, whose end was asked for right behind it. Where tokens stand already, another number is laid at another of
+//! [`PLACES`], so that no moment is without.
 
 use std::time::Duration;
 
